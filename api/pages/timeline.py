@@ -1,0 +1,229 @@
+"""The day as a drawing: who works when, what is promised, planned and travelled, to scale.
+
+Horizontal places are percent of the drawing's width, so that one drawing serves every screen."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from api.pages.words import STATUS, clock, distance, duration
+from dispatch.appointment import Status
+from dispatch.day import BoardRow, RouteStop
+from dispatch.shift import instant, local_day
+
+HOUR = timedelta(hours=1)
+FIRST_HOUR, LAST_HOUR = time(8), time(18)
+"""What an empty day shows."""
+TRACKS = 4
+"""Of promised windows beneath a lane; so many overlap without covering each other."""
+
+Interval = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class VisitFacts:
+    """What the board says of a visit beside its times."""
+
+    service: str
+    customer: str
+    buffer_before_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `x`, `width` wide, in percent."""
+
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    x: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Maps instants between two others to percent."""
+
+    begins: datetime
+    ends: datetime
+
+    def at(self, moment: datetime) -> float:
+        """Beyond 0 or 100 for what lies outside."""
+        return round((moment - self.begins) / (self.ends - self.begins) * 100, 3)
+
+    def span(self, begins: datetime, ends: datetime) -> Span | None:
+        """What of it lies inside; None if nothing does."""
+        left, right = max(self.at(begins), 0.0), min(self.at(ends), 100.0)
+        return Span(left, round(right - left, 3)) if right > left else None
+
+    def ticks(self, zone: ZoneInfo) -> Iterator[Tick]:
+        """Every full hour."""
+        at = self.begins
+        while at < self.ends:
+            yield Tick(self.at(at), clock(at.astimezone(zone)))
+            at += HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedVisit:
+    """A visit in a technician's lane. track: where beneath the lane its promised window is drawn."""
+
+    id: str
+    status: Status
+    status_words: str
+    facts: VisitFacts
+    address: str | None
+    times: str
+    promised: str | None
+    travel: str
+    is_pinned: bool
+    bar: Span | None
+    leg: Span | None
+    window: Span | None
+    track: int
+
+    @property
+    def title(self) -> str:
+        """All of it in a line."""
+        said = f"{self.times} {self.facts.service}, {self.facts.customer} ({self.status_words.lower()})."
+        return f"{said} {self.travel} of travel before." + (f" {self.promised}." if self.promised else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A technician's day."""
+
+    technician_id: str
+    name: str
+    kind: str
+    hours: str
+    load: str
+    shifts: tuple[Span, ...]
+    visits: tuple[PlannedVisit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """lanes: of those who work or have visits; absent: the names of the others. now: None on other days."""
+
+    ticks: tuple[Tick, ...]
+    lanes: tuple[Lane, ...]
+    absent: tuple[str, ...]
+    now: Tick | None
+
+
+def draw_timeline(
+    rows: Sequence[BoardRow], facts: Mapping[str, VisitFacts], zone: ZoneInfo, day: date, now: datetime
+) -> Timeline:
+    """facts: by appointment."""
+    present = [row for row in rows if row.shifts or row.route.stops]
+    scale = _scale(present, zone, day)
+    at = scale.at(now)
+    return Timeline(
+        ticks=tuple(scale.ticks(zone)),
+        lanes=tuple(_lane(row, facts, zone, scale) for row in present),
+        absent=tuple(row.technician.name for row in rows if not row.shifts and not row.route.stops),
+        now=Tick(at, clock(now.astimezone(zone))) if 0 <= at <= 100 else None,
+    )
+
+
+def _scale(rows: Sequence[BoardRow], zone: ZoneInfo, day: date) -> Scale:
+    """From the first full hour to the last of what happens; of shifts, what lies in the day."""
+    midnight, next_midnight = local_day(day, zone)
+    instants = [
+        min(max(end, midnight), next_midnight)
+        for row in rows
+        for shift in row.shifts
+        for end in (shift.starts_at, shift.ends_at)
+    ]
+    for stop in (stop for row in rows for stop in row.route.stops):
+        begins, ends = _planned(stop)
+        instants += [begins - timedelta(seconds=stop.travel_s), ends]
+    if not instants:
+        return Scale(instant(day, FIRST_HOUR, zone), instant(day, LAST_HOUR, zone))
+    return Scale(
+        _full_hour(min(instants), zone), _full_hour(max(instants) + HOUR - timedelta.resolution, zone)
+    )
+
+
+def _full_hour(at: datetime, zone: ZoneInfo) -> datetime:
+    """The last full hour of the wall clock; zones may be half an hour off UTC's."""
+    return at.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
+def _planned(stop: RouteStop) -> Interval:
+    begins, ends = stop.appointment.scheduled_start, stop.appointment.scheduled_end
+    assert begins is not None
+    assert ends is not None
+    return begins, ends
+
+
+def _lane(row: BoardRow, facts: Mapping[str, VisitFacts], zone: ZoneInfo, scale: Scale) -> Lane:
+    spans = (scale.span(shift.starts_at, shift.ends_at) for shift in row.shifts)
+    hours = [_range(shift.starts_at, shift.ends_at, zone) for shift in row.shifts]
+    visits = [
+        _visit(stop, track, facts[stop.appointment.id], zone, scale)
+        for stop, track in zip(row.route.stops, _tracks(row.route.stops), strict=True)
+    ]
+    count = "1 visit" if len(visits) == 1 else f"{len(visits)} visits"
+    return Lane(
+        technician_id=row.technician.id,
+        name=row.technician.name,
+        kind=row.engagement.kind.value,
+        hours=", ".join(hours) or "no shift",
+        load=f"{count}, {distance(row.route.travel_m)}" if visits else "free",
+        shifts=tuple(span for span in spans if span is not None),
+        visits=tuple(visits),
+    )
+
+
+def _tracks(stops: Sequence[RouteStop]) -> list[int]:
+    """For each visit the first track on which its promised window neither covers nor touches another."""
+    free_from: list[datetime | None] = [None] * TRACKS
+    chosen = []
+    for stop in stops:
+        window = _promised(stop)
+        if window is None:
+            chosen.append(0)
+            continue
+        begins, ends = window
+        free = (track for track, until in enumerate(free_from) if until is None or until < begins)
+        track = next(free, len(chosen) % TRACKS)
+        free_from[track] = ends
+        chosen.append(track)
+    return chosen
+
+
+def _promised(stop: RouteStop) -> Interval | None:
+    begins, ends = stop.appointment.window_start, stop.appointment.window_end
+    return (begins, ends) if begins is not None and ends is not None else None
+
+
+def _visit(stop: RouteStop, track: int, facts: VisitFacts, zone: ZoneInfo, scale: Scale) -> PlannedVisit:
+    begins, ends = _planned(stop)
+    appointment = stop.appointment
+    arrives = begins - timedelta(seconds=facts.buffer_before_s)
+    window = _promised(stop)
+    return PlannedVisit(
+        id=appointment.id,
+        status=appointment.status,
+        status_words=STATUS[appointment.status],
+        facts=facts,
+        address=stop.place.address,
+        times=_range(begins, ends, zone),
+        promised=f"Promised {_range(*window, zone)}" if window else None,
+        travel=f"{duration(stop.travel_s)}, {distance(stop.travel_m)}",
+        is_pinned=appointment.pinned or appointment.pinned_time,
+        bar=scale.span(begins, ends),
+        leg=scale.span(arrives - timedelta(seconds=stop.travel_s), arrives),
+        window=scale.span(*window) if window else None,
+        track=track,
+    )
+
+
+def _range(begins: datetime, ends: datetime, zone: ZoneInfo) -> str:
+    return f"{clock(begins.astimezone(zone))}–{clock(ends.astimezone(zone))}"

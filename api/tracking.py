@@ -1,0 +1,135 @@
+"""Tracking: what anyone with a visit's link may see and say of it."""
+
+from typing import Literal, Self
+
+from flask import Response
+from pydantic import Field
+
+from api import context
+from api.auth import PUBLIC, allow
+from api.openapi import resource
+from api.render import answer
+from api.schemas import Answer, Body, Instant, Note, Path, PlaceOut, Window, absent, example
+from dispatch.access import actor_of
+from dispatch.appointment import Status
+from dispatch.feedback import Feedback
+from dispatch.tracking import TrackingView, give_feedback, public_view
+
+tracking = resource("tracking", "One visit, for whoever has its link.")
+
+LIMIT = "120/minute"
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",
+}
+
+
+class TrackingPath(Path):
+    """The token of the link."""
+
+    tracking_token: str
+
+
+class TimelineEntry(Answer):
+    """When the visit came into a state."""
+
+    status: str
+    at: Instant
+
+
+class TrackedTechnician(Answer):
+    """Who comes, from the moment that this is certain."""
+
+    first_name: str
+    photo_url: str | None = Field(None, exclude_if=absent)
+    rating: float | None = Field(None, exclude_if=absent)
+    vehicle: str | None = Field(None, exclude_if=absent)
+
+
+class TrackingOut(Answer):
+    """The public view. eta: on the day only. position: only while the technician is on the way to this customer."""
+
+    status: Status
+    timeline: list[TimelineEntry]
+    time_zone: str
+    service_name: str
+    organization_name: str
+    arrival_window: Window | None
+    eta: Window | None
+    stops_before: int | None
+    technician: TrackedTechnician | None
+    position: PlaceOut | None
+    can: list[Literal["message", "rate"]]
+
+    @classmethod
+    def of(cls, view: TrackingView) -> Self:
+        """Built from the view."""
+        return cls(
+            status=view.status,
+            timeline=[TimelineEntry.model_validate(step) for step in view.timeline],
+            time_zone=view.time_zone,
+            service_name=view.service_name,
+            organization_name=view.organization_name,
+            arrival_window=_window(view.arrival_window),
+            eta=_window(view.eta),
+            stops_before=view.stops_before,
+            technician=TrackedTechnician.model_validate(view.technician) if view.technician else None,
+            position=PlaceOut.model_validate(view.position) if view.position else None,
+            can=list(view.can),
+        )
+
+
+def _window(interval: tuple[Instant, Instant] | None) -> Window | None:
+    return Window(start=interval[0], end=interval[1]) if interval else None
+
+
+class NewFeedback(Body):
+    """csat: how satisfied, 1 to 5. ces: how easy it was, 1 to 7. nps: how likely to recommend, 0 to 10."""
+
+    model_config = example({"csat": 5, "nps": 9, "comment": "On time."})
+
+    csat: int = Field(ge=1, le=5)
+    ces: int | None = Field(None, ge=1, le=7)
+    nps: int | None = Field(None, ge=0, le=10)
+    comment: Note | None = None
+
+
+class FeedbackOut(Answer):
+    """What was said."""
+
+    csat: int
+    ces: int | None
+    nps: int | None
+    comment: str | None
+    created_at: Instant
+
+
+@tracking.get("/track/<tracking_token>", summary="Follow a visit", responses={200: TrackingOut})
+@allow(PUBLIC, limit=LIMIT)
+def read(path: TrackingPath) -> Response:
+    """A wrong, an expired and a revoked link answer alike."""
+    view = public_view(context.session(), context.settings(), path.tracking_token, context.now())
+    return answer(TrackingOut.of(view))
+
+
+@tracking.post("/track/<tracking_token>/feedback", summary="Rate a visit", responses={201: FeedbackOut})
+@allow(PUBLIC, limit="20/minute")
+def rate(path: TrackingPath, body: NewFeedback) -> Response:
+    """Once, after completion."""
+    said = Feedback(**dict(body), created_at=context.now())
+    give_feedback(
+        context.session(),
+        context.settings(),
+        path.tracking_token,
+        said,
+        actor_of(context.principal()),
+        context.now(),
+    )
+    return answer(FeedbackOut.model_validate(said), 201)
+
+
+@tracking.after_request
+def _kept_nowhere(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    return response

@@ -1,0 +1,744 @@
+"""The one translator between rows and the optimizer: a range of time becomes a `WorkingDay` (a Problem, the
+Plan as it stands and the rows behind them), and a route that came back becomes calendar blocks and planned
+appointments.
+
+Slots, booking, candidates, offers and plan runs all get their problem here, so that they give one answer to
+one question. Instants of the optimizer are seconds of the Unix epoch; a visit's begins with the buffer
+before the work.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session, col, or_, select
+
+from dispatch.appointment import ENDED, UNDER_WAY, Appointment, Status
+from dispatch.calendar import (
+    BlockKind,
+    CalendarBlock,
+    CalendarMoved,
+    blocks_between,
+    claim,
+    epoch,
+    rewrite,
+    tell_changed,
+)
+from dispatch.catalogue import Service
+from dispatch.offer import OPEN, Offer, OfferStatus
+from dispatch.places import Place, place_of
+from dispatch.service_request import ServiceRequest
+from dispatch.settings import Settings
+from dispatch.shift import WorkingTime, instant, local_day, working_times
+from dispatch.technician import (
+    Engagement,
+    EngagementStatus,
+    Technician,
+    stated_skills,
+)
+from dispatch.territory import Territory
+from optimizer import (
+    Break,
+    Infeasible,
+    Insertion,
+    Pin,
+    Plan,
+    Problem,
+    Reason,
+    Route,
+    Shift,
+    Stop,
+    TimeWindow,
+    Visit,
+    time_route,
+)
+from optimizer.travel import Geodesic, TravelProvider
+from optimizer.travel import Place as Point
+
+PROMISED_PRIZE_CENTS = 100_000_000
+"""What dropping a promised visit would cost the plan: more than any day's work, so that a promise gives way only to
+what is impossible."""
+
+NO_TIME_LEFT = Reason(
+    "window", "No window of the day lies ahead and between the earliest start and the due time asked for."
+)
+
+Window = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A visit with the rows behind it. hold_id: the visit is only held, by the hold of that id, and `appointment`
+    stands for it in no table."""
+
+    appointment: Appointment
+    request: ServiceRequest
+    service: Service
+    hold_id: str | None = None
+
+    @property
+    def place(self) -> Place:
+        return place_of(self.request)
+
+    def start_of(self, work_from: int) -> datetime:
+        """When the work starts, for a technician who is at the place from `work_from`."""
+        return datetime.fromtimestamp(work_from + self.service.buffer_before_s, UTC)
+
+    def at_place_from(self, start: datetime) -> int:
+        return epoch(start) - self.service.buffer_before_s
+
+    def windows_at_place(self, windows: Iterable[Window]) -> tuple[TimeWindow, ...]:
+        """Arrival windows as the optimizer wants them. The last second belongs to it: work may start at the end."""
+        return tuple(TimeWindow(self.at_place_from(start), self.at_place_from(end)) for start, end in windows)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingDay:
+    """technicians: by id. jobs: by visit id, which is the appointment's. blocks: by visit id, which for time taken by
+    others is the block's. versions: the calendars as they were read, by technician id. places: rows of the matrix."""
+
+    problem: Problem
+    plan: Plan
+    technicians: dict[str, Technician]
+    engagements: dict[str, Engagement]
+    jobs: dict[str, Job]
+    blocks: dict[str, CalendarBlock]
+    versions: dict[str, int]
+    places: tuple[Place, ...]
+
+
+def travel_provider(settings: Settings) -> TravelProvider:
+    """The configured source of travel times."""
+    return {"geodesic": Geodesic}[settings.travel]()
+
+
+# Windows
+
+
+def slot_windows(service: Service, day: date, zone: ZoneInfo) -> list[Window]:
+    """The arrival windows that start on a local day: every slot_step_s of wall time from midnight. Two wall
+    times that a change of clocks makes one instant give one window."""
+    midnight = datetime.combine(day, time.min)
+    starts = {
+        instant(day, (midnight + timedelta(seconds=second)).time(), zone)
+        for second in range(0, 86_400, service.slot_step_s)
+    }
+    length = timedelta(seconds=service.arrival_window_s)
+    return [(start, start + length) for start in sorted(starts)]
+
+
+def range_of(windows: Sequence[Window], zone: ZoneInfo) -> Window:
+    """The local day on which the first of these windows starts, and what they reach into the next, their last second
+    included."""
+    begin, end = local_day(windows[0][0].astimezone(zone).date(), zone)
+    return begin, max([end, *(window[1] + timedelta(seconds=1) for window in windows)])
+
+
+def requested_windows(job: Job, windows: Iterable[Window], not_before: datetime) -> list[Window]:
+    """Those that lie between `earliest_start` (and not_before) and `due`."""
+    earliest = max(not_before, job.request.earliest_start or not_before)
+    due = job.request.due
+    return [(start, end) for start, end in windows if start >= earliest and (due is None or end <= due)]
+
+
+def window_for(start: datetime, windows: Sequence[Window]) -> Window:
+    """The window to promise for a planned start: of those that hold it, the one with the most room on both sides."""
+    holding = [window for window in windows if window[0] <= start <= window[1]]
+    return max(holding, key=lambda window: (min(start - window[0], window[1] - start), window[0]))
+
+
+def merged(windows: Iterable[Window]) -> list[Window]:
+    """Sorted and disjoint, as the optimizer wants them."""
+    merged: list[Window] = []
+    for start, end in sorted(windows):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+# Rows to a problem
+
+
+class DayReader:
+    """Reads a range of time of an organization's technicians and gathers it into a `WorkingDay`.
+
+    technicians: only these; by default all that the organization has engaged and not suspended. leaving_from: nobody
+    who has not begun leaves earlier.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        settings: Settings,
+        organization_id: str,
+        range_: Window,
+        technicians: Sequence[Technician] | None = None,
+        leaving_from: datetime | None = None,
+    ) -> None:
+        self._session, self._settings, self._organization_id = session, settings, organization_id
+        self._leaving_from = epoch(leaving_from) if leaving_from is not None else 0
+        self._tolerance_s = settings.start_tolerance_s
+        self._people = _working_people(session, organization_id, technicians)
+        self._technician_ids = {technician.no: technician.id for technician, _ in self._people}
+        self._times = working_times(session, [technician for technician, _ in self._people], *range_)
+        begin, end = _hull(self._times, range_)
+        self._blocks = blocks_between(session, list(self._times), epoch(begin), epoch(end))
+        self._places: list[Place] = []
+        self._rows: dict[tuple[float, float], int] = {}
+        self._visits: dict[str, Visit] = {}
+        self._jobs: dict[str, Job] = {}
+        self._standing: dict[str, CalendarBlock] = {}
+
+    def keep(self, except_: Iterable[str] = (), fixed_before: datetime | None = None) -> None:
+        """Every visit in the calendars stays with its technician, but for these appointments; one that starts before
+        `fixed_before` stays when it is, too."""
+        left_out = set(except_)
+        blocks = [
+            block for block in self._blocks if block.appointment_id not in left_out and block.lat is not None
+        ]
+        jobs = jobs_by_id(self._session, [block.appointment_id for block in blocks if block.appointment_id])
+        agreed = _with_open_offer(self._session, list(jobs))
+        for block in blocks:
+            job = jobs.get(block.appointment_id or "")
+            if job is None or job.appointment.organization_id != self._organization_id:
+                visit = self._fixed(block.appointment_id or block.id, block)
+            else:
+                is_begun = fixed_before is not None and job.start_of(block.work_from) < fixed_before
+                visit = self._fixed(job.appointment.id, block) if is_begun else self._kept(job, block, agreed)
+                self._jobs[visit.id] = job
+            self._visits[visit.id] = visit
+            self._standing[visit.id] = block
+
+    def add(self, job: Job, windows: Iterable[Window]) -> None:
+        """One more visit, for any technician who may, to start in one of the windows. Where its block
+        stands in a calendar and was not kept, it is where the plan begins."""
+        request, appointment = job.request, job.appointment
+        declined = _declined(self._session, [appointment.id])
+        visit = Visit(
+            id=appointment.id,
+            place=self._place(job.place),
+            service_s=job.service.at_place_s,
+            windows=job.windows_at_place(windows),
+            skills=job.service.required_skills,
+            priority=request.priority.rank,
+            prize_cents=PROMISED_PRIZE_CENTS if appointment.is_promised else None,
+            preferred=self._named([request.preferred_technician_no]),
+            excluded=self._named(declined.get(appointment.id, ())),
+        )
+        self._visits[visit.id] = visit
+        self._jobs[visit.id] = job
+        standing = self._block_of(appointment)
+        if standing is not None:
+            self._standing[visit.id] = standing
+
+    def _block_of(self, appointment: Appointment) -> CalendarBlock | None:
+        """Also in the calendar of somebody who works for us no more."""
+        if appointment.technician_no is None:
+            return None
+        found = next((block for block in self._blocks if block.appointment_id == appointment.id), None)
+        query = select(CalendarBlock).where(CalendarBlock.appointment_id == appointment.id)
+        return found or self._session.exec(query).first()
+
+    def day(self) -> WorkingDay:
+        shifts, shift_of_block = self._shifts()
+        points = [Point(place.lat, place.lon) for place in self._places]
+        travel = travel_provider(self._settings).matrix(points)
+        problem = Problem(tuple(self._visits.values()), tuple(shifts), travel)
+        return WorkingDay(
+            problem=problem,
+            plan=_standing_plan(problem, self._standing, shift_of_block),
+            technicians={technician.id: technician for technician, _ in self._people},
+            engagements={technician.id: engagement for technician, engagement in self._people},
+            jobs=self._jobs,
+            blocks=self._standing,
+            versions={technician.id: technician.calendar_version for technician, _ in self._people},
+            places=tuple(self._places),
+        )
+
+    def _place(self, place: Place) -> int:
+        key = (place.lat, place.lon)
+        if key not in self._rows:
+            self._rows[key] = len(self._places)
+            self._places.append(place)
+        return self._rows[key]
+
+    def _named(self, numbers: Iterable[int | None]) -> frozenset[str]:
+        return frozenset(self._technician_ids[no] for no in numbers if no in self._technician_ids)
+
+    def _fixed(self, visit_id: str, block: CalendarBlock) -> Visit:
+        """Time that is taken and not ours to move."""
+        assert block.lat is not None
+        assert block.lon is not None
+        return Visit(
+            id=visit_id,
+            place=self._place(Place(block.lat, block.lon)),
+            service_s=block.busy_to - block.work_from,
+            windows=(TimeWindow(block.work_from, block.work_from),),
+            pin=Pin(self._technician_ids[block.technician_no], block.work_from),
+        )
+
+    def _kept(self, job: Job, block: CalendarBlock, agreed: set[str]) -> Visit:
+        """A visit of ours that keeps its technician; it may move in time unless a person fixed that or it
+        is under way."""
+        appointment = job.appointment
+        fixed = self._fixed(appointment.id, block)
+        if appointment.pinned_time or appointment.status in (*UNDER_WAY, *ENDED):
+            return fixed
+        is_agreed = appointment.status is Status.DISPATCHED or appointment.id in agreed
+        window = self._room(job, block.work_from, is_agreed)
+        return replace(fixed, windows=(window,), pin=Pin(self._technician_ids[block.technician_no]))
+
+    def _room(self, job: Job, work_from: int, is_agreed: bool) -> TimeWindow:
+        """Where the start may move: inside the promise, and within the tolerance of what was agreed with somebody or
+        pinned by a person. Where it stands now always belongs to it."""
+        appointment = job.appointment
+        begin = end = work_from
+        if appointment.window_start is not None and appointment.window_end is not None:
+            begin, end = (
+                job.at_place_from(appointment.window_start),
+                job.at_place_from(appointment.window_end),
+            )
+        if is_agreed or appointment.pinned or not appointment.is_promised:
+            agreed_at = job.at_place_from(appointment.agreed_start) if appointment.agreed_start else work_from
+            nearest, latest = agreed_at - self._tolerance_s, agreed_at + self._tolerance_s
+            begin = max(begin, nearest) if appointment.is_promised else nearest
+            end = min(end, latest) if appointment.is_promised else latest
+        return TimeWindow(min(begin, work_from), max(end, work_from))
+
+    def _shifts(self) -> tuple[list[Shift], dict[str, str]]:
+        """The shifts, and the shift that each block belongs to."""
+        by_number: dict[int, list[CalendarBlock]] = {no: [] for no in self._times}
+        for block in self._blocks:
+            by_number[block.technician_no].append(block)
+        stated = stated_skills(self._session, list(self._times))
+        shifts: list[Shift] = []
+        shift_of_block: dict[str, str] = {}
+        for technician, engagement in self._people:
+            assert technician.no is not None
+            taken_until = 0
+            for hours in self._times[technician.no]:
+                inside = [
+                    b for b in by_number[technician.no] if _begins_in(b, hours) and b.id not in shift_of_block
+                ]
+                shift_of_block |= {block.id: hours.id for block in inside}
+                zone = ZoneInfo(technician.time_zone)
+                skills = engagement.effective_skills(
+                    stated[technician.no], hours.starts_at.astimezone(zone).date()
+                )
+                begins = max(epoch(hours.starts_at), self._leaving_from)
+                window = _stretched(begins, epoch(hours.ends_at), inside, taken_until)
+                taken_until = window.end
+                shifts.append(self._shift(technician, engagement, hours, window, skills, inside))
+        return shifts, shift_of_block
+
+    def _shift(
+        self,
+        technician: Technician,
+        engagement: Engagement,
+        time: WorkingTime,
+        window: TimeWindow,
+        skills: dict[str, int],
+        inside: Sequence[CalendarBlock],
+    ) -> Shift:
+        home = place_of(technician)
+        absences = [block for block in inside if block.kind is BlockKind.ABSENCE]
+        breaks = [
+            Break(TimeWindow(epoch(b.earliest_start), epoch(b.latest_end) - b.duration_s), b.duration_s)
+            for b in time.breaks
+        ] + [Break(TimeWindow(b.busy_from, b.busy_from), b.busy_to - b.busy_from) for b in absences]
+        return Shift(
+            id=time.id,
+            technician=technician.id,
+            window=window,
+            start_place=self._place(time.start_place or home),
+            end_place=self._place(time.end_place or home),
+            skills=skills,
+            breaks=tuple(sorted(_ahead(breaks, window.start), key=lambda pause: pause.window)),
+            radius_m=technician.max_travel_m,
+            cents_per_h=engagement.pay_per_hour_cents or 0,
+            cents_per_km=engagement.pay_per_km_cents or 0,
+            cents_per_visit=engagement.pay_per_visit_cents or 0,
+        )
+
+
+def load_standing(
+    session: Session,
+    settings: Settings,
+    organization_id: str,
+    range_: Window,
+    *,
+    asking: Job | None = None,
+    windows: Iterable[Window] = (),
+    technicians: Sequence[Technician] | None = None,
+) -> WorkingDay:
+    """The calendars of a range with everything kept: visits stay with their technician and order and may move in time
+    inside what was promised and agreed. `asking` is one more visit, to be tried in `windows`; where it stands in a
+    calendar already, it counts as removed."""
+    reader = DayReader(session, settings, organization_id, range_, technicians)
+    reader.keep(except_=[asking.appointment.id] if asking else [])
+    if asking is not None:
+        reader.add(asking, merged(windows))
+    return reader.day()
+
+
+def load_for_plan(
+    session: Session,
+    settings: Settings,
+    territory: Territory,
+    day: date,
+    now: datetime,
+    freeze_before: datetime | None,
+) -> tuple[WorkingDay, list[Job]]:
+    """A territory's day to be planned anew: what is scheduled and agreed with nobody may change technician, what is
+    unassigned joins, all else is kept. Nothing begins before `now`, nothing that begins before `freeze_before` moves.
+    The jobs apart are those that may start at no time of that day."""
+    zone = ZoneInfo(territory.time_zone)
+    range_ = local_day(day, zone)
+    frozen = max(now, freeze_before or now)
+    jobs = [
+        job
+        for job in jobs_to_plan(session, territory, range_)
+        if job.appointment.scheduled_start is None or job.appointment.scheduled_start >= frozen
+    ]
+    reader = DayReader(session, settings, territory.organization_id, range_, leaving_from=now)
+    reader.keep(except_=[job.appointment.id for job in jobs], fixed_before=frozen)
+    hopeless = []
+    for job in jobs:
+        windows = plannable_windows(job, day, zone, now)
+        if windows:
+            reader.add(job, merged(windows))
+        else:
+            hopeless.append(job)
+    return reader.day(), hopeless
+
+
+def plannable_windows(job: Job, day: date, zone: ZoneInfo, now: datetime) -> list[Window]:
+    """The windows that a plan for a day may use: the promised one as far as it lies ahead, else those of
+    the slot grid that lie ahead and inside what was asked for."""
+    appointment = job.appointment
+    if appointment.window_start is None or appointment.window_end is None:
+        return requested_windows(job, slot_windows(job.service, day, zone), now)
+    begin = max(appointment.window_start, now)
+    return [(begin, appointment.window_end)] if begin <= appointment.window_end else []
+
+
+def jobs_to_plan(session: Session, territory: Territory, range_: Window) -> list[Job]:
+    """Visits of a territory that a plan for the range may place or move: unassigned ones that may start in it, and
+    scheduled ones in it that no person has pinned and nobody is being asked about."""
+    offered = select(Offer.appointment_id).where(col(Offer.status).in_(OPEN))
+    may_join = col(Appointment.status) == Status.UNASSIGNED
+    may_move = (
+        (col(Appointment.status) == Status.SCHEDULED)
+        & col(Appointment.pinned).is_(False)
+        & col(Appointment.scheduled_start).between(*range_)
+        & col(Appointment.id).not_in(offered)
+    )
+    starts_in_time = or_(
+        col(ServiceRequest.earliest_start).is_(None), col(ServiceRequest.earliest_start) < range_[1]
+    )
+    is_not_past = or_(col(ServiceRequest.due).is_(None), col(ServiceRequest.due) > range_[0])
+    asked_for = col(Appointment.window_start).is_(None) & starts_in_time & is_not_past
+    promised = (col(Appointment.window_start) < range_[1]) & (col(Appointment.window_end) > range_[0])
+    query = (
+        select(Appointment, ServiceRequest, Service)
+        .where(Appointment.service_request_id == ServiceRequest.id, ServiceRequest.service_id == Service.id)
+        .where(Appointment.territory_id == territory.id, or_(may_join, may_move), or_(asked_for, promised))
+        .order_by(col(ServiceRequest.created_at), col(Appointment.id))
+    )
+    return [Job(*rows) for rows in session.exec(query)]
+
+
+def jobs_by_id(session: Session, appointment_ids: Sequence[str]) -> dict[str, Job]:
+    """By appointment id."""
+    query = (
+        select(Appointment, ServiceRequest, Service)
+        .where(Appointment.service_request_id == ServiceRequest.id, ServiceRequest.service_id == Service.id)
+        .where(col(Appointment.id).in_(appointment_ids))
+    )
+    return {rows[0].id: Job(*rows) for rows in session.exec(query)}
+
+
+def job_of(session: Session, appointment: Appointment) -> Job:
+    return jobs_by_id(session, [appointment.id])[appointment.id]
+
+
+def _working_people(
+    session: Session, organization_id: str, technicians: Sequence[Technician] | None
+) -> list[tuple[Technician, Engagement]]:
+    query = (
+        select(Technician, Engagement)
+        .where(Engagement.technician_no == Technician.no, Engagement.organization_id == organization_id)
+        .where(Engagement.status == EngagementStatus.ACTIVE)
+        .order_by(col(Technician.no))
+    )
+    if technicians is not None:
+        query = query.where(col(Technician.no).in_([technician.no for technician in technicians]))
+    return list(session.exec(query))
+
+
+def able_technicians(session: Session, job: Job) -> list[Technician]:
+    """Whose verified skills would do for the visit. Nobody else could be given it, so that nobody else's calendar has
+    to be read to place it."""
+    people = _working_people(session, job.appointment.organization_id, None)
+    required = job.service.required_skills
+    return [
+        technician
+        for technician, engagement in people
+        if all(engagement.verified_skills.get(skill, 0) >= level for skill, level in required.items())
+    ]
+
+
+def _hull(times: dict[int, list[WorkingTime]], range_: Window) -> Window:
+    every = [time for own in times.values() for time in own]
+    return (
+        min([range_[0], *(time.starts_at for time in every)]),
+        max([range_[1], *(time.ends_at for time in every)]),
+    )
+
+
+def _with_open_offer(session: Session, appointment_ids: Sequence[str]) -> set[str]:
+    query = select(Offer.appointment_id).where(
+        col(Offer.appointment_id).in_(appointment_ids), col(Offer.status).in_(OPEN)
+    )
+    return set(session.exec(query))
+
+
+def _declined(session: Session, appointment_ids: Sequence[str]) -> dict[str, set[int]]:
+    """Who said no to a visit is not put down for that visit again; it changes nothing for any other."""
+    query = select(Offer.appointment_id, Offer.technician_no).where(
+        col(Offer.appointment_id).in_(appointment_ids), Offer.status == OfferStatus.DECLINED
+    )
+    declined: dict[str, set[int]] = {}
+    for appointment_id, technician_no in session.exec(query):
+        declined.setdefault(appointment_id, set()).add(technician_no)
+    return declined
+
+
+def _begins_in(block: CalendarBlock, time: WorkingTime) -> bool:
+    return block.busy_from < epoch(time.ends_at) and block.busy_to > epoch(time.starts_at)
+
+
+def _ahead(breaks: Iterable[Break], begin: int) -> list[Break]:
+    """Breaks that can still be taken by who begins then."""
+    return [pause for pause in breaks if pause.window.end >= begin]
+
+
+def _stretched(begins: int, ends: int, inside: Sequence[CalendarBlock], taken_until: int) -> TimeWindow:
+    """The shift, made longer where a person forced work before or after it, but not into the shift before."""
+    begin = max(taken_until, min([begins, *(block.busy_from for block in inside)]))
+    return TimeWindow(begin, max([begin, ends, *(block.busy_to for block in inside)]))
+
+
+def _standing_plan(
+    problem: Problem, standing: dict[str, CalendarBlock], shift_of_block: dict[str, str]
+) -> Plan:
+    """The plan that the calendars hold, as routes in order of time. Blocks outside every shift are in no route."""
+    order: dict[str, list[str]] = {}
+    for visit_id, block in sorted(standing.items(), key=lambda item: item[1].work_from):
+        if block.id in shift_of_block:
+            order.setdefault(shift_of_block[block.id], []).append(visit_id)
+    place = {visit.id: visit.place for visit in problem.visits}
+    routes = []
+    for shift in problem.shifts:
+        stops = []
+        at = shift.start_place
+        for visit_id in order.get(shift.id, []):
+            block = standing[visit_id]
+            travel_s, travel_m = _leg(problem, at, place[visit_id])
+            stops.append(Stop(visit_id, block.work_from, block.work_from, block.busy_to, travel_s, travel_m))
+            at = place[visit_id]
+        if stops:
+            routes.append(_route(problem, shift, stops, at))
+    return Plan(routes=tuple(routes), unserved=())
+
+
+def _leg(problem: Problem, origin: int | None, destination: int | None) -> tuple[int, int]:
+    if origin is None or destination is None:
+        return 0, 0
+    travel = problem.travel
+    return int(travel.duration_s[origin, destination]), int(travel.distance_m[origin, destination])
+
+
+def _route(problem: Problem, shift: Shift, stops: Sequence[Stop], last_place: int | None) -> Route:
+    home_s, home_m = _leg(problem, last_place, shift.end_place)
+    return Route(
+        shift=shift.id,
+        technician=shift.technician,
+        stops=tuple(stops),
+        departs_at=stops[0].start - stops[0].travel_s,
+        returns_at=stops[-1].end + home_s,
+        travel_s=sum(stop.travel_s for stop in stops) + home_s,
+        travel_m=sum(stop.travel_m for stop in stops) + home_m,
+    )
+
+
+# A plan to rows
+
+
+def settled(
+    day: WorkingDay,
+    shift_id: str,
+    visit_ids: Sequence[str],
+    asked: Mapping[str, Sequence[TimeWindow]] | None = None,
+) -> Route:
+    """The times of a sequence of visits in a shift that move as little as may be: whatever stands in the technician's
+    calendar begins no earlier than it stands, if that is possible. asked: other windows for some visits. Raises
+    `Infeasible`."""
+    windows = asked or {}
+    sequence = set(visit_ids)
+    visits = [
+        replace(visit, windows=tuple(windows[visit.id])) if visit.id in windows else visit
+        for visit in day.problem.visits
+        if visit.id in sequence
+    ]
+    shift = next(shift for shift in day.problem.shifts if shift.id == shift_id)
+    free = Problem(tuple(visits), (shift,), day.problem.travel)
+    technician_no = day.technicians[shift.technician].no
+    calm = replace(free, visits=tuple(_no_earlier(day, visit, technician_no) for visit in visits))
+    try:
+        return time_route(calm, shift_id, visit_ids)
+    except Infeasible:
+        return time_route(free, shift_id, visit_ids)
+
+
+def _no_earlier(day: WorkingDay, visit: Visit, technician_no: int | None) -> Visit:
+    block = day.blocks.get(visit.id)
+    if block is None or block.technician_no != technician_no:
+        return visit
+    if visit.pin is not None and visit.pin.start is not None:
+        return visit
+    later = tuple(
+        TimeWindow(max(w.start, block.work_from), w.end) for w in visit.windows if w.end >= block.work_from
+    )
+    return replace(visit, windows=later) if later else visit
+
+
+def with_visit(
+    day: WorkingDay, visit_id: str, insertion: Insertion, windows: Sequence[TimeWindow]
+) -> tuple[Plan, set[str]]:
+    """The standing plan with a visit put where `insertion` says, to start in one of the windows, and taken
+    out of where it stood; and whose calendars that touches. Raises `Infeasible`."""
+    plan, touched = without_visit(day, visit_id)
+    standing = next((route for route in plan.routes if route.shift == insertion.shift), None)
+    sequence = [stop.visit for stop in standing.stops] if standing else []
+    sequence.insert(insertion.position, visit_id)
+    route = settled(day, insertion.shift, sequence, {visit_id: windows})
+    return _with_route(plan, insertion.shift, route), touched | {insertion.technician}
+
+
+def is_routed(day: WorkingDay, visit_id: str) -> bool:
+    """Whether the visit stands in a shift of this day; else it stands on another, with somebody else, or nowhere."""
+    return any(stop.visit == visit_id for route in day.plan.routes for stop in route.stops)
+
+
+def without_visit(day: WorkingDay, visit_id: str) -> tuple[Plan, set[str]]:
+    """The standing plan without a visit, and whose calendars that touches. Raises `Infeasible`."""
+    route = next(
+        (route for route in day.plan.routes if any(stop.visit == visit_id for stop in route.stops)), None
+    )
+    if route is None:
+        return day.plan, set()
+    left = [stop.visit for stop in route.stops if stop.visit != visit_id]
+    shorter = settled(day, route.shift, left) if left else None
+    return _with_route(day.plan, route.shift, shorter), {route.technician}
+
+
+def _with_route(plan: Plan, shift_id: str, route: Route | None) -> Plan:
+    others = [other for other in plan.routes if other.shift != shift_id]
+    return replace(plan, routes=(*others, route) if route is not None else tuple(others))
+
+
+def write_plan(session: Session, day: WorkingDay, plan: Plan, touched: Iterable[str]) -> list[Appointment]:
+    """Makes the calendars of the technicians `touched` what the plan has for them over this day.
+
+    Their calendars are claimed first: raises `CalendarMoved` if one, or a visit in it, changed since it was read.
+    Visits that the plan serves are planned anew and given back if their technician or time changed; what it leaves out
+    loses its block and is the caller's to unplan.
+    """
+    touched_ids = set(touched)
+    for technician_id in sorted(touched_ids):
+        claim(session, day.technicians[technician_id], day.versions[technician_id])
+    before = _stops(day.plan, touched_ids)
+    after = _stops(plan, touched_ids)
+    _require_unchanged(session, day, before.keys() | after.keys())
+    leaving = (before.keys() | after.keys()) & day.blocks.keys()
+    left_behind = {day.blocks[visit_id].technician_no for visit_id in leaving}
+    tell_changed(session, left_behind - {day.technicians[id_].no for id_ in touched_ids})
+    rewrite(
+        session,
+        [day.blocks[visit_id] for visit_id in sorted(leaving)],
+        [_block(day, technician_id, stop) for technician_id, stop in after.values()],
+    )
+    changed = [
+        day.jobs[visit_id].appointment
+        for visit_id, (technician_id, stop) in after.items()
+        if visit_id in day.jobs and _replan(day.jobs[visit_id], day.technicians[technician_id], stop)
+    ]
+    session.add_all(changed)
+    session.flush()
+    return changed
+
+
+def _require_unchanged(session: Session, day: WorkingDay, visit_ids: Iterable[str]) -> None:
+    """Locks our visits among these. Raises `CalendarMoved` where one is not as it was read: progress, a pin or an
+    answer leaves the calendar as it is, and yet decides what may be moved."""
+    read = {
+        job.appointment.id: job.appointment
+        for job in (day.jobs[visit_id] for visit_id in visit_ids if visit_id in day.jobs)
+        if job.hold_id is None
+    }
+    query = select(Appointment.id, Appointment.version).where(col(Appointment.id).in_(list(read)))
+    stored = session.exec(query.order_by(col(Appointment.id)).with_for_update())
+    if any(read[appointment_id].version != version for appointment_id, version in stored):
+        raise CalendarMoved
+
+
+def _stops(plan: Plan, technician_ids: set[str]) -> dict[str, tuple[str, Stop]]:
+    return {
+        stop.visit: (route.technician, stop)
+        for route in plan.routes
+        if route.technician in technician_ids
+        for stop in route.stops
+    }
+
+
+def _block(day: WorkingDay, technician_id: str, stop: Stop) -> CalendarBlock:
+    technician = day.technicians[technician_id]
+    assert technician.no is not None
+    standing = day.blocks.get(stop.visit)
+    if standing is None:
+        job = day.jobs[stop.visit]
+        block = CalendarBlock(
+            technician_no=technician.no,
+            organization_id=job.appointment.organization_id,
+            kind=BlockKind.VISIT if job.hold_id is None else BlockKind.HOLD,
+            busy_from=0,
+            work_from=0,
+            busy_to=0,
+            lat=job.place.lat,
+            lon=job.place.lon,
+            appointment_id=job.appointment.id if job.hold_id is None else None,
+            hold_id=job.hold_id,
+        )
+    else:
+        block = CalendarBlock(**standing.model_dump())
+    block.technician_no = technician.no
+    block.busy_from, block.work_from, block.busy_to = stop.start - stop.travel_s, stop.start, stop.end
+    return block
+
+
+def _replan(job: Job, technician: Technician, stop: Stop) -> bool:
+    """Whether anything changed for the visit."""
+    if job.hold_id is not None:
+        return False
+    appointment, start = job.appointment, job.start_of(stop.start)
+    assert technician.no is not None
+    if (appointment.technician_no, appointment.scheduled_start) == (technician.no, start):
+        appointment.travel_s, appointment.travel_m = stop.travel_s, stop.travel_m
+        return False
+    end = start + timedelta(seconds=job.service.duration_s)
+    appointment.plan(technician.no, start, end, stop.travel_s, stop.travel_m)
+    return True

@@ -1,0 +1,169 @@
+"""What an installation may set, by environment variables `DISPATCH_*`; a wrong one is refused at start."""
+
+import os
+import secrets
+import tempfile
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from geopy.exc import GeocoderNotFound
+from geopy.geocoders import get_geocoder_for_service
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX = "DISPATCH_"
+LEAST_SECRET_LENGTH = 32
+DAY_S = 86_400
+
+Network = IPv4Network | IPv6Network
+
+
+class InvalidSettings(ValueError):
+    """One line for each setting that is refused, with its environment variable and the reason."""
+
+
+class Settings(BaseSettings):
+    """All settings. Durations in seconds. `dispatch settings` lists them with their values and meanings."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, validate_default=True)
+
+    database_url: str = Field(
+        "sqlite:///var/dispatch.sqlite3",
+        description="SQLAlchemy URL of the database: sqlite:///FILE or postgresql://USER@HOST/NAME.",
+    )
+    data_dir: Path = Field(Path("var"), description="Directory of what is kept beside the database.")
+    secret: SecretStr = Field(
+        SecretStr(""),
+        description="Signs slots, cursors and cookies, 32 characters or more; "
+        "by default created once in DATA_DIR/secret.",
+    )
+    public_url: str = Field(
+        "http://127.0.0.1:8000", description="Where people reach this installation; the start of every link."
+    )
+    hold_s: int = Field(300, ge=1, le=DAY_S, description="How long a held slot stays held.")
+    slot_ttl_s: int = Field(900, ge=1, le=DAY_S, description="How long an offered slot may be booked.")
+    tracking_ttl_s: int = Field(
+        7 * DAY_S, ge=0, le=366 * DAY_S, description="How long a tracking link lives after its visit."
+    )
+    start_tolerance_s: int = Field(
+        1_800, ge=0, le=DAY_S, description="How far a plan may shift the start of an agreed visit."
+    )
+    webhook_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (), description="Networks, comma-separated, that webhooks may reach although they are private."
+    )
+    geocoder: str = Field(
+        "gazetteer", description="Resolves addresses: gazetteer (imported places) or a service of geopy."
+    )
+    travel: Literal["geodesic"] = Field("geodesic", description="Where travel times come from.")
+    rate_limits: bool = Field(True, description="on or off: whether callers are limited (429).")
+    rate_limit_storage: str = Field(
+        "memory://", description="Where limits are counted: memory:// or a Redis URL, shared by processes."
+    )
+    trusted_proxies: int = Field(
+        0, ge=0, le=10, description="How many reverse proxies in front may name the caller's address."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
+    log_format: Literal["console", "json"] = Field("console", description="Logs for people or for machines.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _supported_database(cls, value: str) -> str:
+        try:
+            url = make_url(value)
+        except ArgumentError as error:
+            raise ValueError("must be an SQLAlchemy URL such as sqlite:///FILE") from error
+        if url.drivername in ("postgresql", "postgresql+psycopg"):
+            return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        if url.drivername not in ("sqlite", "sqlite+pysqlite"):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        if url.database in (None, "", ":memory:"):
+            raise ValueError("SQLite needs a file: several threads share it")
+        return value
+
+    @field_validator("rate_limit_storage")
+    @classmethod
+    def _redis(cls, value: str | None) -> str | None:
+        if value and urlsplit(value).scheme not in ("redis", "rediss", "memory", "unix"):
+            raise ValueError("must be a Redis URL such as redis://127.0.0.1:6379/0")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an http:// or https:// URL without query")
+        return value.rstrip("/")
+
+    @field_validator("webhook_allow", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("geocoder")
+    @classmethod
+    def _known_geocoder(cls, value: str) -> str:
+        if value != "gazetteer":
+            try:
+                get_geocoder_for_service(value)
+            except GeocoderNotFound as error:
+                raise ValueError("must be gazetteer or the name of a geocoder of geopy") from error
+        return value
+
+    @model_validator(mode="after")
+    def _with_secret(self) -> "Settings":
+        given = self.secret.get_secret_value()
+        if not given:
+            object.__setattr__(self, "secret", SecretStr(_kept_secret(self.data_dir / "secret")))
+        elif len(given) < LEAST_SECRET_LENGTH:
+            raise ValueError(f"secret: needs {LEAST_SECRET_LENGTH} characters or more")
+        return self
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret in the file at `path`; the first process creates it, whole, for its owner alone."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise ValueError(f"secret: cannot read {path}: {error.strerror}") from error
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".secret-")
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(48))
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(draft)
+        return path.read_text().strip()
+    except OSError as error:
+        raise ValueError(f"secret: cannot create {path}: {error.strerror}") from error
+
+
+def load_settings() -> Settings:
+    """The settings of this process's environment. Raises `InvalidSettings` with a line for each wrong one."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise InvalidSettings("\n".join(_said(item) for item in error.errors())) from error
+
+
+def _said(item: Any) -> str:
+    message = item["msg"].removeprefix("Value error, ")
+    if not item["loc"]:
+        return f"{PREFIX}{message[:1].upper()}{message[1:]}".replace("Secret:", "SECRET:")
+    return f"{PREFIX}{str(item['loc'][0]).upper()}: {message}"

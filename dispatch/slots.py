@@ -1,0 +1,285 @@
+"""Slots: arrival windows that can be kept together with every promise made, graded by what they cost the plan.
+
+A slot is a window, not a person. It is found by the same insertion engine that plans (`optimizer.recommend`), over the
+calendars as they stand.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from itsdangerous import BadSignature, URLSafeSerializer
+from sqlmodel import Session
+
+from dispatch.appointment import Appointment, Status, appointment_of
+from dispatch.calendar import discreet, epoch
+from dispatch.errors import Invalid, InvalidSlot, SlotExpired
+from dispatch.organization import Organization
+from dispatch.planning import (
+    Job,
+    Window,
+    WorkingDay,
+    able_technicians,
+    job_of,
+    load_standing,
+    range_of,
+    requested_windows,
+    slot_windows,
+)
+from dispatch.service_request import ServiceRequest
+from dispatch.settings import Settings
+from dispatch.technician import Technician
+from dispatch.territory import Territory
+from optimizer import Insertion, Reason, Recommendation, recommend
+
+MOST_DAYS = 14
+USUAL_DAYS = 7
+GRADE_STEP_S = 360
+"""Extra travel that costs ten points of grade: a tenth of an hour."""
+RECOMMENDED_GRADE = 70
+MOST_RECOMMENDED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """grade: 100 costs the plan no travel, each ten less six minutes more. extra_cents: by the plan's objective.
+    price: in minor units of the currency."""
+
+    slot_id: str
+    start: datetime
+    end: datetime
+    grade: int
+    recommended: bool
+    extra_travel_s: int
+    extra_cents: int
+    price_cents: int
+    currency: str
+
+    def told(self) -> dict[str, Any]:
+        """As a refusal names it among the alternatives: in the form in which slots are listed to everybody."""
+        return {
+            "slot_id": self.slot_id,
+            "arrival_window": {"start": _told(self.start), "end": _told(self.end)},
+            "grade": self.grade,
+            "recommended": self.recommended,
+            "price": {"amount": self.price_cents, "currency": self.currency},
+        }
+
+
+def _told(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Best first; where there is none, why, and what would help."""
+
+    items: tuple[Slot, ...]
+    reasons: tuple[Reason, ...]
+    would_fit_if: tuple[Reason, ...]
+
+
+def slots_for(
+    session: Session,
+    settings: Settings,
+    request: ServiceRequest,
+    from_: date | None,
+    to: date | None,
+    now: datetime,
+    limit: int | None,
+) -> Slots:
+    """`find_slots` for a request; by default from today on in its territory, and seven days."""
+    job = job_of(session, appointment_of(session, request.id))
+    first = from_ or session.get_one(Territory, request.territory_id).today(now)
+    last = to or first + timedelta(days=USUAL_DAYS - 1)
+    return find_slots(session, settings, job, first, last, now, limit)
+
+
+def find_slots(
+    session: Session,
+    settings: Settings,
+    job: Job,
+    from_: date,
+    to: date,
+    now: datetime,
+    limit: int | None = None,
+) -> Slots:
+    """Slots that start on the local days `from_` to `to`, both included. Raises `Invalid` for a range that is backwards
+    or longer than 14 days, `InvalidState` for a visit that is under way or over."""
+    job.appointment.require(Status.UNASSIGNED, Status.SCHEDULED, Status.DISPATCHED)
+    if to < from_:
+        raise Invalid(errors=[("to", "must not be before from")])
+    if (to - from_).days >= MOST_DAYS:
+        raise Invalid(errors=[("to", f"a search covers {MOST_DAYS} days at most")])
+    zone = ZoneInfo(session.get_one(Territory, job.appointment.territory_id).time_zone)
+    days = [from_ + timedelta(days=offset) for offset in range((to - from_).days + 1)]
+    able = able_technicians(session, job)
+    found = [item for day in days for item in _on_day(session, settings, job, day, zone, now, able)]
+    if not found:
+        return _none(session, settings, job, days, zone, now, able)
+    found.sort(key=lambda item: (item[1].extra_cents, item[0]))
+    currency = session.get_one(Organization, job.appointment.organization_id).currency
+    items = [_slot(settings, job, window, insertion, currency, now) for window, insertion in found]
+    return Slots(tuple(_with_recommendation(items)[:limit]), (), ())
+
+
+def _on_day(
+    session: Session,
+    settings: Settings,
+    job: Job,
+    day: date,
+    zone: ZoneInfo,
+    now: datetime,
+    able: list[Technician],
+) -> list[tuple[Window, Insertion]]:
+    """The best insertion for each window of a day that can be kept."""
+    windows = requested_windows(job, slot_windows(job.service, day, zone), _earliest(job, now))
+    if not windows:
+        return []
+    standing, found = _recommended(session, settings, job, windows, zone, able)
+    best: dict[int, Insertion] = {}
+    for insertion in found.insertions:
+        best.setdefault(insertion.window, insertion)
+    return [(windows[index], _discreet(standing, job, insertion)) for index, insertion in best.items()]
+
+
+def _recommended(
+    session: Session,
+    settings: Settings,
+    job: Job,
+    windows: list[Window],
+    zone: ZoneInfo,
+    technicians: list[Technician] | None,
+) -> tuple[WorkingDay, Recommendation]:
+    """The calendars as they stand, and where the visit could go in them, best first."""
+    standing = load_standing(
+        session,
+        settings,
+        job.appointment.organization_id,
+        range_of(windows, zone),
+        asking=job,
+        windows=windows,
+        technicians=technicians,
+    )
+    asked = job.windows_at_place(windows)
+    return standing, recommend(standing.problem, standing.plan, job.appointment.id, asked)
+
+
+def _none(
+    session: Session,
+    settings: Settings,
+    job: Job,
+    days: list[date],
+    zone: ZoneInfo,
+    now: datetime,
+    able: list[Technician],
+) -> Slots:
+    """Why nobody can come on any of the days, also of those who are not able, and what would help."""
+    reasons: dict[tuple[str, str], Reason] = {}
+    would_fit: dict[tuple[str, str], Reason] = {}
+    for day in days:
+        grid = slot_windows(job.service, day, zone)
+        windows = requested_windows(job, grid, _earliest(job, now))
+        if not windows:
+            reason = _no_window(grid, _earliest(job, now))
+            reasons[reason.code, reason.detail] = reason
+            continue
+        standing, found = _recommended(session, settings, job, windows, zone, None)
+        told = [*found.reasons, *_idle(standing, able)]
+        reasons |= {(reason.code, reason.detail): reason for reason in told}
+        would_fit |= {(reason.code, reason.detail): reason for reason in found.would_fit_if}
+    return Slots((), tuple(reasons.values()), tuple(would_fit.values()))
+
+
+def _idle(standing: WorkingDay, able: list[Technician]) -> list[Reason]:
+    """Those who could and do not work then, where others do."""
+    working = {shift.technician for shift in standing.problem.shifts}
+    idle = tuple(technician.id for technician in able if technician.id not in working)
+    return [Reason("no_shift", "do not work then", idle)] if idle and working else []
+
+
+def _earliest(job: Job, now: datetime) -> datetime:
+    return now + timedelta(seconds=job.service.min_notice_s)
+
+
+def _no_window(all_windows: list[Window], earliest: datetime) -> Reason:
+    if all_windows and all_windows[-1][0] < earliest:
+        return Reason(
+            "notice",
+            f"Every window of the day starts before {earliest:%Y-%m-%d %H:%M} UTC, the least notice.",
+        )
+    return Reason(
+        "window", "No window of the day lies between the earliest start and the due time asked for."
+    )
+
+
+def _discreet(day: WorkingDay, job: Job, insertion: Insertion) -> Insertion:
+    """Rounded beside another organization's visit: see `calendar.ROUNDED_S`."""
+    route = next((route for route in day.plan.routes if route.shift == insertion.shift), None)
+    stops = [stop.visit for stop in route.stops if stop.visit != job.appointment.id] if route else []
+    beside = stops[max(0, insertion.position - 1) : insertion.position + 1]
+    if all(visit_id in day.jobs for visit_id in beside):
+        return insertion
+    travel_s, travel_m = discreet(insertion.extra_travel_s, insertion.extra_travel_m)
+    return replace(insertion, extra_travel_s=travel_s, extra_travel_m=travel_m)
+
+
+def _slot(
+    settings: Settings, job: Job, window: Window, insertion: Insertion, currency: str, now: datetime
+) -> Slot:
+    return Slot(
+        slot_id=sign_slot(settings, job.appointment, window, now),
+        start=window[0],
+        end=window[1],
+        grade=max(0, 100 - 10 * round(max(0, insertion.extra_travel_s) / GRADE_STEP_S)),
+        recommended=False,
+        extra_travel_s=insertion.extra_travel_s,
+        extra_cents=insertion.extra_cents,
+        price_cents=job.service.price_cents,
+        currency=currency,
+    )
+
+
+def _with_recommendation(items: list[Slot]) -> list[Slot]:
+    return [
+        replace(slot, recommended=index < MOST_RECOMMENDED and slot.grade >= RECOMMENDED_GRADE)
+        for index, slot in enumerate(items)
+    ]
+
+
+def _signer(settings: Settings) -> URLSafeSerializer:
+    return URLSafeSerializer(settings.secret.get_secret_value(), salt="slot")
+
+
+def sign_slot(settings: Settings, appointment: Appointment, window: Window, now: datetime) -> str:
+    """An opaque id, bound to the request, good for slot_ttl_s."""
+    expires = epoch(now) + settings.slot_ttl_s
+    return _signer(settings).dumps(
+        [appointment.service_request_id, epoch(window[0]), epoch(window[1]), expires]
+    )
+
+
+def slot_request(settings: Settings, slot_id: str) -> str:
+    """The id of the service request that the slot was offered to. Raises `InvalidSlot`."""
+    try:
+        request_id: str = _signer(settings).loads(slot_id)[0]
+    except BadSignature as error:
+        raise InvalidSlot() from error
+    return request_id
+
+
+def read_slot(settings: Settings, appointment: Appointment, slot_id: str, now: datetime) -> Window:
+    """The window behind a slot id. Raises `InvalidSlot` where it is forged or another request's, `SlotExpired`."""
+    window = window_of_slot(settings, appointment, slot_id)
+    if epoch(now) >= _signer(settings).loads(slot_id)[3]:
+        raise SlotExpired()
+    return window
+
+
+def window_of_slot(settings: Settings, appointment: Appointment, slot_id: str) -> Window:
+    """The window behind a slot id, however old. Raises `InvalidSlot`."""
+    if slot_request(settings, slot_id) != appointment.service_request_id:
+        raise InvalidSlot()
+    _, start, end, _ = _signer(settings).loads(slot_id)
+    return datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)

@@ -1,0 +1,54 @@
+"""All tables in one place, for the migrations and for whoever needs the whole metadata."""
+
+from sqlmodel import SQLModel
+
+from dispatch.appointment import Appointment
+from dispatch.calendar import CalendarBlock
+from dispatch.catalogue import Service
+from dispatch.customer import Customer
+from dispatch.events import Event, Outbox
+from dispatch.feedback import Feedback
+from dispatch.gazetteer import GazetteerEntry
+from dispatch.hold import Hold
+from dispatch.idempotency import IdempotencyRecord
+from dispatch.keys import ApiKey
+from dispatch.offer import Offer
+from dispatch.organization import Organization
+from dispatch.plan_run import PlanRun
+from dispatch.position import Position
+from dispatch.promise import Promise
+from dispatch.service_request import ServiceRequest
+from dispatch.shift import Availability, Shift
+from dispatch.technician import Engagement, Technician, TechnicianSkill
+from dispatch.territory import Territory
+from dispatch.webhook import WebhookDelivery, WebhookEndpoint
+
+METADATA = SQLModel.metadata
+
+TABLES = (
+    ApiKey,
+    Appointment,
+    Availability,
+    CalendarBlock,
+    Customer,
+    Engagement,
+    Event,
+    Feedback,
+    GazetteerEntry,
+    Hold,
+    IdempotencyRecord,
+    Offer,
+    Organization,
+    Outbox,
+    PlanRun,
+    Position,
+    Promise,
+    Service,
+    ServiceRequest,
+    Shift,
+    Technician,
+    TechnicianSkill,
+    Territory,
+    WebhookDelivery,
+    WebhookEndpoint,
+)

@@ -1,0 +1,463 @@
+"""Where could this visit go? One answer for slots, candidates, offers and overrides.
+
+All other visits stay with their technician and in their order; they may shift in time inside their own
+windows, those pinned in time not at all. The check of each position is exact and made of the same kernels as
+the solver's.
+"""
+
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.arrays import (
+    Indices,
+    Ints,
+    ProblemArrays,
+    assignment_ticks,
+    build_arrays,
+    cents,
+    windows_of,
+)
+from optimizer.eligibility import Fleet, broken_rules, grouped, reason_for, rules_for
+from optimizer.kernel import kernel
+from optimizer.plan import Plan, Reason, ReasonCode
+from optimizer.problem import UNREACHABLE, InvalidProblem, Problem, TimeWindow, Visit
+from optimizer.schedule import (
+    NEVER,
+    Routes,
+    empty_routes,
+    first_start,
+    refresh,
+    remove_node,
+    span_of_starts,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """A place for the visit in a route. window: index of the asked window. position: the number of stops
+    before it. start: the earliest instant in that window at this position; the cheapest position was taken.
+    extra_*: what the route grows by; extra_cents may be negative where a preferred technician or a shorter
+    way through the stop makes up.
+    """
+
+    shift: str
+    technician: str
+    window: int
+    position: int
+    start: int
+    end: int
+    extra_travel_s: int
+    extra_travel_m: int
+    extra_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """insertions: the cheapest first, of equal ones the earliest; one for each shift and window. reasons: why
+    other technicians cannot. would_fit_if: if none can, what would change that."""
+
+    visit: str
+    insertions: tuple[Insertion, ...]
+    reasons: tuple[Reason, ...]
+    would_fit_if: tuple[Reason, ...] = ()
+
+
+@kernel
+def detour(arrays: ProblemArrays, routes: Routes, shift: int, node: int, place: int) -> tuple[int, int]:
+    """Seconds and metres that driving by `place` after `node` adds to the route."""
+    origin, destination = routes.place_at[shift, node], routes.place_at[shift, node + 1]
+    leg = arrays.leg
+    seconds = np.int64(leg[origin, place, 0]) + leg[place, destination, 0]
+    metres = np.int64(leg[origin, place, 1]) + leg[place, destination, 1]
+    if routes.length[shift] > 0:
+        seconds -= leg[origin, destination, 0]
+        metres -= leg[origin, destination, 1]
+    return seconds, metres
+
+
+@kernel
+def spans(
+    arrays: ProblemArrays, routes: Routes, shift: int, node: int, place: int, first: Ints, last: Ints
+) -> None:
+    """See `schedule.span_of_starts`."""
+    span_of_starts(
+        routes.ready[shift, node],
+        routes.latest[shift, node + 1],
+        arrays.pauses[shift],
+        arrays.break_count[shift],
+        arrays.leg[routes.place_at[shift, node], place, 0],
+        arrays.leg[place, routes.place_at[shift, node + 1], 0],
+        first,
+        last,
+    )
+
+
+@kernel
+def insertions(
+    arrays: ProblemArrays,
+    routes: Routes,
+    allowed: NDArray[np.bool_],
+    assign: Ints,
+    place: int,
+    service_s: int,
+    opens: Ints,
+    closes: Ints,
+    node: Indices,
+    start: Ints,
+    ticks: Ints,
+) -> None:
+    """Fills, for every shift and window, the node behind which the visit costs least (-1 for none), its
+    earliest start there and what it costs. allowed, assign: by shift. opens, closes: [windows, 1]."""
+    first = np.empty(arrays.pauses.shape[1] + 1, np.int64)
+    last = np.empty_like(first)
+    node[:] = -1
+    for shift in range(len(allowed)):
+        if not allowed[shift] or routes.length[shift] >= arrays.max_visits[shift]:
+            continue
+        room_m = arrays.max_travel_m[shift] - routes.travel_m[shift]
+        fixed = arrays.fixed[shift] if routes.length[shift] == 0 else 0
+        for k in range(routes.length[shift] + 1):
+            seconds, metres = detour(arrays, routes, shift, k, place)
+            if metres > room_m:
+                continue
+            cost = seconds * arrays.per_s[shift] + metres * arrays.per_m[shift] + assign[shift] + fixed
+            spans(arrays, routes, shift, k, place, first, last)
+            for w in range(len(opens)):
+                begin = first_start(first, last, arrays.break_count[shift], service_s, opens, closes, w, 1)
+                if begin == NEVER:
+                    continue
+                cheaper = node[shift, w] < 0 or cost < ticks[shift, w]
+                if cheaper or (cost == ticks[shift, w] and begin < start[shift, w]):
+                    node[shift, w], start[shift, w], ticks[shift, w] = k, begin, cost
+
+
+@kernel
+def nearest_misses(
+    arrays: ProblemArrays,
+    routes: Routes,
+    allowed: NDArray[np.bool_],
+    place: int,
+    service_s: int,
+    opens: Ints,
+    closes: Ints,
+    misses: Ints,
+) -> None:
+    """What keeps the visit out of each shift, as [shifts, 3]: seconds by which a window would have to end
+    later; start earlier; metres over the travel cap in its windows. `NEVER` where that alone does not
+    help."""
+    first = np.empty(arrays.pauses.shape[1] + 1, np.int64)
+    last = np.empty_like(first)
+    misses[:] = NEVER
+    for shift in range(len(allowed)):
+        if not allowed[shift] or routes.length[shift] >= arrays.max_visits[shift]:
+            continue
+        for k in range(routes.length[shift] + 1):
+            _, metres = detour(arrays, routes, shift, k, place)
+            over_m = routes.travel_m[shift] + metres - arrays.max_travel_m[shift]
+            spans(arrays, routes, shift, k, place, first, last)
+            for b in range(arrays.break_count[shift] + 1):
+                if first[b] + service_s <= last[b]:
+                    _note_misses(misses[shift], first[b], last[b] - service_s, over_m, opens, closes)
+
+
+@kernel
+def _note_misses(misses: Ints, earliest: int, latest: int, over_m: int, opens: Ints, closes: Ints) -> None:
+    for w in range(len(opens)):
+        if over_m > 0:
+            if earliest <= closes[w, 0] and opens[w, 0] <= latest and over_m < UNREACHABLE:
+                misses[2] = min(misses[2], over_m)
+        elif earliest > closes[w, 0]:
+            misses[0] = min(misses[0], earliest - closes[w, 0])
+        elif latest < opens[w, 0]:
+            misses[1] = min(misses[1], opens[w, 0] - latest)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A visit to be placed. broken: see `eligibility.broken_rules`. opens, closes: its windows. assign: ticks
+    by shift."""
+
+    visit: Visit
+    windows: tuple[TimeWindow, ...]
+    broken: NDArray[np.int8]
+    assign: Ints
+    opens: Ints
+    closes: Ints
+
+    @property
+    def allowed(self) -> NDArray[np.bool_]:
+        return self.broken < 0
+
+
+class PreparedRoutes:
+    """A problem and a plan made ready for many questions."""
+
+    def __init__(self, problem: Problem, plan: Plan) -> None:
+        self.problem = problem
+        self.fleet = Fleet.of(problem.shifts, problem.travel)
+        self.arrays = build_arrays(problem, self.fleet, every_place=True)
+        visits, length = plan_rows(problem, plan)
+        self.routes = empty_routes(self.arrays, visits.shape[1])
+        self.routes.visits[:], self.routes.length[:] = visits, length
+        for shift in range(len(length)):
+            refresh(self.arrays, self.routes, shift)
+        self.row_of = {visit.id: row for row, visit in enumerate(problem.visits)}
+
+    def recommend(self, visit: str | Visit, windows: Sequence[TimeWindow] | None = None) -> Recommendation:
+        """See `recommend`. visit: an id of the problem, or a visit apart from it at a place of its matrix."""
+        question = self.question(visit, windows)
+        routes = self.without(question.visit.id)
+        found = self._insertions(routes, question)
+        reasons = self.reasons(routes, question, {insertion.technician for insertion in found})
+        return Recommendation(
+            question.visit.id, found, reasons, () if found else self.would_fit_if(routes, question)
+        )
+
+    def question(self, visit: str | Visit, windows: Sequence[TimeWindow] | None = None) -> Question:
+        if isinstance(visit, str):
+            if visit not in self.row_of:
+                raise InvalidProblem("visit_id", f"{visit!r} is unknown")
+            visit = self.problem.visits[self.row_of[visit]]
+        elif not 0 <= visit.place < self.problem.travel.places:
+            raise InvalidProblem(f"visit {visit.id}.place", "is not in the matrix")
+        asked = windows_of(visit) if windows is None else tuple(windows)
+        return Question(
+            visit=visit,
+            windows=asked,
+            broken=broken_rules(visit, self.fleet),
+            assign=assignment_ticks(visit, self.fleet, self.problem.weights, None),
+            opens=np.array([[window.start] for window in asked], np.int64).reshape(-1, 1),
+            closes=np.array([[window.end] for window in asked], np.int64).reshape(-1, 1),
+        )
+
+    def without(self, visit_id: str) -> Routes:
+        """The planned routes less this visit."""
+        row = self.row_of.get(visit_id, -1)
+        if row < 0 or self.routes.shift_of[row] < 0:
+            return self.routes
+        routes = Routes._make(column.copy() for column in self.routes)
+        remove_node(self.arrays, routes, int(routes.shift_of[row]), int(routes.node_of[row]))
+        return routes
+
+    def place(
+        self,
+        routes: Routes,
+        question: Question,
+        allowed: NDArray[np.bool_],
+        arrays: ProblemArrays | None = None,
+    ) -> tuple[Indices, Ints, Ints]:
+        """Node (-1 for none), start and ticks of the cheapest insertion, each [shifts, windows]."""
+        shape = (len(allowed), len(question.opens))
+        node, start, ticks = np.empty(shape, np.int32), np.empty(shape, np.int64), np.empty(shape, np.int64)
+        insertions(
+            self.arrays if arrays is None else arrays,
+            routes,
+            allowed,
+            question.assign,
+            question.visit.place,
+            question.visit.service_s,
+            question.opens,
+            question.closes,
+            node,
+            start,
+            ticks,
+        )
+        return node, start, ticks
+
+    def cheapest_ticks(self, routes: Routes, question: Question) -> int | None:
+        """What the visit adds to the plan where it costs least; None where it fits nowhere."""
+        node, _, ticks = self.place(routes, question, question.allowed)
+        return int(ticks[node >= 0].min()) if (node >= 0).any() else None
+
+    def fits_alone(self, question: Question, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of these shifts could serve the visit if they had nothing else to do."""
+        node, _, _ = self.place(empty_routes(self.arrays, 1), question, allowed)
+        return np.asarray((node >= 0).any(axis=1), np.bool_)
+
+    def _insertions(self, routes: Routes, question: Question) -> tuple[Insertion, ...]:
+        node, start, ticks = self.place(routes, question, question.allowed)
+        found = np.argwhere(node >= 0)
+        order = np.lexsort((start[node >= 0], ticks[node >= 0]))
+        return tuple(
+            self._insertion(routes, question, shift, window, int(node[shift, window]), start, ticks)
+            for shift, window in found[order].tolist()
+        )
+
+    def _insertion(
+        self, routes: Routes, question: Question, shift: int, window: int, node: int, start: Ints, ticks: Ints
+    ) -> Insertion:
+        visit, work = question.visit, self.problem.shifts[shift]
+        seconds, metres = detour(self.arrays, routes, shift, node, visit.place)
+        begin = int(start[shift, window])
+        return Insertion(
+            shift=work.id,
+            technician=work.technician,
+            window=window,
+            position=node,
+            start=begin,
+            end=begin + visit.service_s,
+            extra_travel_s=int(seconds),
+            extra_travel_m=int(metres),
+            extra_cents=cents(int(ticks[shift, window])),
+        )
+
+    def reasons(self, routes: Routes, question: Question, fitting: Set[str]) -> tuple[Reason, ...]:
+        """Why nobody but the technicians in `fitting` can: one reason each, that of the shift that comes
+        closest."""
+        misses = self._misses(routes, question)
+        closest: dict[str, tuple[int, Reason]] = {}
+        for shift, work in enumerate(self.problem.shifts):
+            if work.technician in fitting:
+                continue
+            rule = int(question.broken[shift])
+            if rule >= 0:
+                ranked = (0, reason_for(question.visit, self.fleet, shift, rule))
+            else:
+                ranked = self._calendar_reason(routes, question, shift, misses[shift])
+            if work.technician not in closest or ranked[0] > closest[work.technician][0]:
+                closest[work.technician] = ranked
+        return (*self._nobody_there(question.visit), *grouped(reason for _, reason in closest.values()))
+
+    def _nobody_there(self, visit: Visit) -> Iterable[Reason]:
+        """The pinned or required technicians that have no shift, or all."""
+        named = visit.required if visit.pin is None else {visit.pin.technician}
+        absent = tuple(sorted(name for name in named if name not in self.fleet.code_of_technician))
+        if absent:
+            yield Reason("no_shift", "has no shift", absent)
+        elif not self.problem.shifts:
+            yield Reason("no_shift", "nobody works")
+
+    def _misses(self, routes: Routes, question: Question) -> Ints:
+        misses = np.empty((len(self.problem.shifts), 3), np.int64)
+        nearest_misses(
+            self.arrays,
+            routes,
+            question.allowed,
+            question.visit.place,
+            question.visit.service_s,
+            question.opens,
+            question.closes,
+            misses,
+        )
+        return misses
+
+    def _calendar_reason(
+        self, routes: Routes, question: Question, shift: int, misses: Ints
+    ) -> tuple[int, Reason]:
+        """Why a shift that may serve the visit cannot, and how close it comes (higher is closer)."""
+        work = self.problem.shifts[shift]
+        who = (work.technician,)
+        meets = (question.opens <= work.window.end) & (question.closes >= work.window.start)
+        if not meets.any():
+            return 1, Reason("no_shift", "does not work at that time", who)
+        over = int(routes.length[shift]) + 1 - int(self.arrays.max_visits[shift])
+        if over > 0:
+            return 3, Reason("visit_cap", "has all the visits of a shift", who, over)
+        if misses[2] < NEVER:
+            return 4, Reason("travel_cap", "would travel too far in all (metres over)", who, int(misses[2]))
+        if misses[:2].min() < NEVER:
+            return 5, Reason(
+                "window", "is free outside the window only (seconds off)", who, int(misses[:2].min())
+            )
+        return 2, Reason("no_time", "has no time left", who)
+
+    def would_fit_if(self, routes: Routes, question: Question) -> tuple[Reason, ...]:
+        """Single changes, each of which would make room for a visit that fits nowhere; the least of its
+        kind."""
+        misses = self._misses(routes, question)
+        return tuple(
+            reason
+            for reason in (
+                self._least(misses[:, 0], "window", "the window ended that many seconds later"),
+                self._least(misses[:, 1], "window", "the window began that many seconds earlier"),
+                self._least(misses[:, 2], "travel_cap", "that many metres more of travel were allowed"),
+                self._with_one_visit_more(routes, question),
+                self._with_wider_radius(routes, question),
+                self._with_one_more_technician(question),
+            )
+            if reason is not None
+        )
+
+    def _least(self, misses: Ints, code: ReasonCode, detail: str) -> Reason | None:
+        if not len(misses) or misses.min() >= NEVER:
+            return None
+        who = tuple(
+            dict.fromkeys(self.problem.shifts[s].technician for s in np.flatnonzero(misses == misses.min()))
+        )
+        return Reason(code, detail, who, int(misses.min()))
+
+    def _with_one_visit_more(self, routes: Routes, question: Question) -> Reason | None:
+        full = question.allowed & (routes.length == self.arrays.max_visits)
+        uncapped = self.arrays._replace(max_visits=self.arrays.max_visits + 1)
+        node, _, _ = self.place(routes, question, full, uncapped)
+        misses = np.where((node >= 0).any(axis=1), 1, NEVER)
+        return self._least(misses, "visit_cap", "that many visits more were allowed")
+
+    def _with_wider_radius(self, routes: Routes, question: Question) -> Reason | None:
+        outside = np.array(
+            [self._bars(question, shift, "outside_radius") for shift in range(len(question.broken))], np.bool_
+        )
+        node, _, _ = self.place(routes, question, outside)
+        beyond = self.fleet.metres_to(question.visit.place) - self.fleet.radius_m
+        misses = np.where((node >= 0).any(axis=1), beyond, NEVER)
+        return self._least(misses, "outside_radius", "the radius were that many metres wider")
+
+    def _bars(self, question: Question, shift: int, code: ReasonCode) -> bool:
+        rule = int(question.broken[shift])
+        return rule >= 0 and rules_for(question.visit)[rule][0] == code
+
+    def _with_one_more_technician(self, question: Question) -> Reason | None:
+        """If somebody of the right skills, with the hours and home of one who is here, had the day free."""
+        visit = question.visit
+        named = ", ".join(f"{skill} (level {level})" for skill, level in sorted(visit.skills.items()))
+        if self.fits_alone(question, question.allowed).any():
+            return Reason(
+                "no_time", f"one more technician{' with ' if named else ''}{named} were there", (), 1
+            )
+        unskilled = np.array(
+            [
+                self._bars(question, shift, "skill_missing") or self._bars(question, shift, "level_too_low")
+                for shift in range(len(question.broken))
+            ],
+            np.bool_,
+        )
+        if self.fits_alone(question, unskilled).any():
+            return Reason("skill_missing", f"one more technician with {named} were there", (), 1)
+        return None
+
+
+def recommend(
+    problem: Problem, plan: Plan, visit_id: str, windows: Sequence[TimeWindow] | None = None
+) -> Recommendation:
+    """Where this visit could go in the plan, the cheapest place for each shift and window first.
+
+    windows: when work may start, each asked for itself, overlapping or not; by default the visit's own. If
+    the plan serves the visit already, it counts as removed. Ask `PreparedRoutes` for many visits of one plan.
+    Raises `InvalidProblem` for an unknown visit or a plan of other visits or shifts.
+    """
+    return PreparedRoutes(problem, plan).recommend(visit_id, windows)
+
+
+def plan_rows(problem: Problem, plan: Plan) -> tuple[Indices, Indices]:
+    """A plan as rows of visits, [shifts, stops], and how many count. Raises `InvalidProblem` for what is not
+    in the problem or in two places."""
+    row_of = {visit.id: row for row, visit in enumerate(problem.visits)}
+    shift_of = {shift.id: row for row, shift in enumerate(problem.shifts)}
+    longest = max([1, *(len(route.stops) for route in plan.routes)])
+    visits = np.zeros((len(problem.shifts), longest), np.int32)
+    length = np.zeros(len(problem.shifts), np.int32)
+    seen: set[str] = set()
+    for route in plan.routes:
+        if route.shift not in shift_of or length[shift_of[route.shift]]:
+            raise InvalidProblem("plan", f"shift {route.shift!r} is unknown or has two routes")
+        for stop in route.stops:
+            if stop.visit not in row_of or stop.visit in seen:
+                raise InvalidProblem("plan", f"visit {stop.visit!r} is unknown or served twice")
+            seen.add(stop.visit)
+        shift = shift_of[route.shift]
+        visits[shift, : len(route.stops)] = [row_of[stop.visit] for stop in route.stops]
+        length[shift] = len(route.stops)
+    return visits, length

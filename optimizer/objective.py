@@ -1,0 +1,90 @@
+"""What a good plan is: a sum of named terms, each in cents, all read aloud here.
+
+Each term is exact in ticks (`arrays.TICKS_PER_CENT` to the cent) and the search minimises the very sum of
+them; people see each rounded to whole cents. Waiting costs nothing.
+"""
+
+from collections.abc import Callable, Mapping
+
+from optimizer.arrays import (
+    TICKS_PER_CENT,
+    TICKS_PER_M_AND_CENT_PER_KM,
+    TICKS_PER_S_AND_CENT_PER_H,
+    cents,
+)
+from optimizer.plan import Plan
+from optimizer.problem import Problem
+
+
+def serve_visits(problem: Problem, plan: Plan, start: Plan | None) -> int:
+    """Every visit left out costs its prize."""
+    served = {stop.visit for route in plan.routes for stop in route.stops}
+    return sum(problem.prize_cents(v) * TICKS_PER_CENT for v in problem.visits if v.id not in served)
+
+
+def minimise_travel(problem: Problem, plan: Plan, start: Plan | None) -> int:
+    """Travel costs its hours and kilometres, whoever drives."""
+    seconds = sum(route.travel_s for route in plan.routes)
+    metres = sum(route.travel_m for route in plan.routes)
+    return (
+        seconds * problem.weights.travel_cents_per_h * TICKS_PER_S_AND_CENT_PER_H
+        + metres * problem.weights.travel_cents_per_km * TICKS_PER_M_AND_CENT_PER_KM
+    )
+
+
+def pay_technicians(problem: Problem, plan: Plan, start: Plan | None) -> int:
+    """Each used shift is paid its fixed sum, its hours of travel and service, its kilometres and its
+    visits."""
+    shifts = {shift.id: shift for shift in problem.shifts}
+    total = 0
+    for route in plan.routes:
+        shift = shifts[route.shift]
+        seconds = route.travel_s + sum(stop.end - stop.start for stop in route.stops)
+        total += (shift.fixed_cents + shift.cents_per_visit * len(route.stops)) * TICKS_PER_CENT
+        total += seconds * shift.cents_per_h * TICKS_PER_S_AND_CENT_PER_H
+        total += route.travel_m * shift.cents_per_km * TICKS_PER_M_AND_CENT_PER_KM
+    return total
+
+
+def prefer_technicians(problem: Problem, plan: Plan, start: Plan | None) -> int:
+    """A visit with preferred technicians that another one serves has its price."""
+    preferred = {visit.id: visit.preferred for visit in problem.visits if visit.preferred}
+    missed = sum(
+        stop.visit in preferred and route.technician not in preferred[stop.visit]
+        for route in plan.routes
+        for stop in route.stops
+    )
+    return missed * problem.weights.not_preferred_cents * TICKS_PER_CENT
+
+
+def keep_technicians(problem: Problem, plan: Plan, start: Plan | None) -> int:
+    """A visit that the start plan gave to another technician has its price."""
+    planned = technician_by_visit(start)
+    moved = sum(
+        planned.get(stop.visit, route.technician) != route.technician
+        for route in plan.routes
+        for stop in route.stops
+    )
+    return moved * problem.weights.move_cents * TICKS_PER_CENT
+
+
+Term = Callable[[Problem, Plan, Plan | None], int]
+
+TERMS: tuple[Term, ...] = (
+    serve_visits,
+    minimise_travel,
+    pay_technicians,
+    prefer_technicians,
+    keep_technicians,
+)
+
+
+def technician_by_visit(plan: Plan | None) -> dict[str, str]:
+    """Who serves each visit of a plan, by visit id."""
+    routes = plan.routes if plan is not None else ()
+    return {stop.visit: route.technician for route in routes for stop in route.stops}
+
+
+def objective(problem: Problem, plan: Plan, start: Plan | None = None) -> Mapping[str, int]:
+    """Cents by the name of the term. start: the plan from which moves are counted."""
+    return {term.__name__: cents(term(problem, plan, start)) for term in TERMS}

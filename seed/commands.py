@@ -1,0 +1,330 @@
+"""The commands that seed brings to `dispatch`: import, demo, simulate.
+
+What they need is imported when they run, so that `dispatch --help` stays quick.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import Engine
+
+from api.context import utc_now
+from dispatch import database
+from dispatch.settings import Settings, load_settings
+from seed import city
+from seed.errors import Failed
+from seed.nyc311 import Loaded, fetch_day, read_file, tomorrow
+
+if TYPE_CHECKING:
+    from seed.demo import Demo
+
+_out = Console(highlight=False)
+_err = Console(stderr=True, highlight=False)
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_time_limit = click.option(
+    "--time-limit",
+    "time_limit_s",
+    type=click.FloatRange(0.1, 3600),
+    default=15.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds for the plan.",
+)
+_as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print figures and plans as JSON instead of a table."
+)
+_calls = click.option(
+    "--calls",
+    "file",
+    type=_FILE,
+    help="A day of the city's calls (format nyc311) instead of the generated one.",
+)
+
+
+class _Command(click.Command):
+    """What fails in an expected way is said without a traceback; the exit code is 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs it."""
+        try:
+            return super().invoke(ctx)
+        except Failed as error:
+            raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _engine(settings: Settings) -> Iterator[Engine]:
+    """The configured database, brought up to date."""
+    database.upgrade(settings.database_url)
+    engine = database.open_engine(settings.database_url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _read(file: Path, moved_to: date | None) -> Loaded:
+    try:
+        return read_file(file.read_bytes(), moved_to=moved_to)
+    except OSError as error:
+        raise click.FileError(str(file), error.strerror) from error
+
+
+def _tell_refused(loaded: Loaded) -> None:
+    for refused in loaded.refused:
+        click.echo(f"line {refused.line}: {refused.reason}", err=True)
+
+
+@click.command("import", cls=_Command)
+@click.option("--organization", "slug", required=True, metavar="SLUG")
+@click.option("--format", "_format", type=click.Choice(["nyc311"]), required=True)
+@click.argument("file", type=_FILE, required=False)
+@click.option(
+    "--date",
+    "fetched",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Fetch this day from NYC Open Data instead of reading FILE.",
+)
+@click.option(
+    "--keep-dates", is_flag=True, help="Leave the calls on their own day instead of moving them to tomorrow."
+)
+def import_calls(
+    slug: str, _format: str, file: Path | None, fetched: datetime | None, *, keep_dates: bool
+) -> None:
+    """Load calls to New York's 311 line as service requests.
+
+    Makes the territory and the services that they need. A call that was loaded before is left alone; refused
+    lines are printed with the reason, the others are loaded.
+    """
+    from dispatch.events import SYSTEM
+    from dispatch.organization import organization_by_slug
+    from seed.load import load_calls
+
+    if (file is None) == (fetched is None):
+        raise click.UsageError("give either FILE or --date")
+    moved_to = None if keep_dates else tomorrow(utc_now())
+    with _engine(load_settings()) as engine:
+        with database.transaction(engine) as session:
+            session.expire_on_commit = False
+            organization = organization_by_slug(session, slug)
+        if file is not None:
+            read = _read(file, moved_to)
+        else:
+            assert fetched is not None
+            read = fetch_day(fetched.date(), moved_to=moved_to)
+        _tell_refused(read)
+        loaded = load_calls(engine, organization, read.calls, SYSTEM, utc_now())
+    for call_id, reason in loaded.refused:
+        click.echo(f"line {read.lines[call_id]}: {reason}", err=True)
+    refused = len(read.refused) + len(loaded.refused)
+    where = f", on {moved_to}" if moved_to else ""
+    click.echo(f"{len(loaded.created)} created, {len(loaded.known)} there before, {refused} refused{where}")
+    if not loaded.created and not loaded.known:
+        raise click.ClickException("no call was loaded")
+
+
+def _day_of(day: date, file: Path | None, seed: int) -> city.Day:
+    """The generated day, or the file's calls on it with the generated freelancers."""
+    if file is None:
+        return city.generate_day(day, seed=seed)
+    loaded = _read(file, day)
+    _tell_refused(loaded)
+    if not loaded.calls:
+        raise click.ClickException(f"{file}: no call could be read")
+    return city.with_calls(day, loaded.calls, seed=seed)
+
+
+def _title(day: city.Day) -> str:
+    return (
+        f"{day.date:%A}, {day.date.day} {day.date:%B %Y}, in New York: "
+        f"{len(day.calls)} calls, {len(day.freelancers)} freelancers"
+    )
+
+
+class _Bar:
+    """The progress of a plan, on the terminal."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("Planning"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[told]}"),
+        )
+        self._progress = Progress(*columns, console=_err)
+        self._task = self._progress.add_task("", total=1.0, told="")
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._progress.update(self._task, completed=1.0)
+        self._progress.stop()
+
+    def tell(self, fraction: float, unserved: int, cost_cents: int) -> None:
+        told = f"{unserved} left out, cost ${cost_cents / 100:,.0f}"
+        self._progress.update(self._task, completed=fraction, told=told)
+
+
+@click.command(cls=_Command)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=city.SEED,
+    show_default=True,
+    help="Of the generated day and the plan.",
+)
+@click.option(
+    "--map",
+    "map_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the routes into this PNG.",
+)
+@_calls
+@_time_limit
+@_as_json
+def simulate(
+    seed: int, map_path: Path | None, file: Path | None, time_limit_s: float, *, as_json: bool
+) -> None:
+    """Plan a day of calls in memory, without a database, and live it through with chance.
+
+    The same seed gives the same calls, freelancers and chance.
+    """
+    from optimizer import Progress as Told
+    from optimizer import TimeWindow, solve
+    from seed import report
+    from seed.by_hand import plan_by_hand
+    from seed.calls import NEW_YORK
+    from seed.map import draw_map
+    from seed.problem import world_of
+    from seed.rehearse import promised_window
+
+    day = _day_of(tomorrow(utc_now()), file, seed)
+    world = world_of(day)
+
+    def promise(_visit: str, start: int) -> TimeWindow:
+        return promised_window(start, NEW_YORK)
+
+    with _Bar() as bar:
+
+        def tell(told: Told) -> None:
+            bar.tell(told.fraction, told.unserved, told.cost_cents)
+
+        plan = solve(world.problem, time_limit_s=time_limit_s, seed=seed, on_progress=tell)
+    by_hand = plan_by_hand(world.problem)
+    comparison = report.compare(world.problem, plan, by_hand, promise, too_late=world.too_late, seed=seed)
+    if map_path is not None:
+        plans = {"our plan": plan, "by hand": by_hand}
+        draw_map(world.problem, plans, world.places, map_path, title=_title(day))
+    closed = {call.id for call in day.calls if call.closed_door}
+    in_vain = sum(stop.visit in closed for route in plan.routes for stop in route.stops)
+    if as_json:
+        click.echo(json.dumps({**report.as_json(comparison, day.date), "closed_doors": in_vain}))
+        return
+    _out.print(report.as_table(comparison.ours, comparison.by_hand, _title(day)))
+    _out.print(f"If doors stayed closed as they did in 2012, {in_vain} of our visits would be in vain.")
+
+
+@click.command(cls=_Command)
+@click.option(
+    "--organization",
+    "slug",
+    metavar="SLUG",
+    help="Of the demonstration; `demo`, or `demo-nyc311` with --calls.",
+)
+@click.option("--serve", "serves", is_flag=True, help="Serve the API afterwards.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65_535), default=8000, show_default=True)
+@_calls
+@_time_limit
+@_as_json
+@click.pass_context
+def demo(
+    ctx: click.Context,
+    slug: str | None,
+    host: str,
+    port: int,
+    file: Path | None,
+    time_limit_s: float,
+    *,
+    serves: bool,
+    as_json: bool,
+) -> None:
+    """Load tomorrow's calls in New York, plan them, show what came of it.
+
+    Beside our plan stands what a dispatcher does by hand. A day that was planned before is shown at once. The
+    map of the routes and the figures, with both plans, are kept in the directory `demo` beside the database.
+    """
+    from api import cli
+    from api.serving import require_free
+    from seed import report
+    from seed.demo import Demo, both_figures, results_of
+
+    if serves:
+        require_free(host, port)
+    settings = load_settings()
+    name = slug or ("demo" if file is None else "demo-nyc311")
+    with _engine(settings) as engine:
+        shown = Demo(engine, settings, name, tomorrow(utc_now()))
+        answer = results_of(shown)
+        if answer is None:
+            _make(shown, _day_of(shown.day, file, city.SEED), time_limit_s)
+            answer = results_of(shown)
+            assert answer is not None
+        if as_json:
+            click.echo(json.dumps(answer))
+        else:
+            _out.print(report.as_table(*both_figures(answer), answer["title"]))
+        _tell_links(shown, f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    if serves:
+        ctx.invoke(cli.serve, host=host, port=port)
+
+
+def _make(shown: "Demo", day: city.Day, time_limit_s: float) -> None:
+    """Loads, plans and keeps the day."""
+    from seed import demo as demonstration
+
+    began = time.monotonic()
+    calls = [replace(call, id=f"{day.date}-{call.id}") for call in day.calls]
+    with _err.status(f"Loading {len(calls)} calls and {len(day.freelancers)} freelancers ..."):
+        loaded = demonstration.load(shown, calls, day.freelancers, utc_now())
+    _err.print(f"Loaded {len(loaded.created)} calls in {time.monotonic() - began:.1f} s")
+    with _Bar() as bar:
+
+        def tell(told: dict[str, Any]) -> None:
+            bar.tell(told["fraction"], told["unserved"], told["cost_cents"])
+
+        comparison, working_day = demonstration.plan_and_compare(shown, calls, time_limit_s, tell, utc_now())
+    with _err.status("Drawing the map ..."):
+        demonstration.save(shown, comparison, working_day, _title(day))
+
+
+def _tell_links(shown: "Demo", base: str) -> None:
+    from seed.demo import links
+
+    found = links(shown, utc_now())
+    board = f"territory_id={found.territory_id}&date={shown.day}"
+    told = {
+        "Map of the routes": shown.map_path,
+        "Figures and plans": shown.json_path,
+        "Documentation": f"{base}/docs",
+        "The board": f"{base}/board?{board}",
+        "  sign in with the key": found.key,
+        "One customer's visit": f"{base}/t/{found.tracking}" if found.tracking else "nobody was promised one",
+        "The board as JSON": f"curl -H 'Authorization: Bearer {found.key}' '{base}/v1/board?{board}'",
+    }
+    for name, where in told.items():
+        _err.print(f"{name:<24}{where}", soft_wrap=True)

@@ -1,0 +1,126 @@
+"""The tracking link over HTTP."""
+
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from api.context import installation
+from dispatch.settings import Settings
+from tests.support.acme import CUSTOMERS, Acme
+from tests.support.clock import FakeClock
+
+DAY = {"from": "2027-03-03", "to": "2027-03-03"}
+MEMBERS = {
+    "status",
+    "timeline",
+    "time_zone",
+    "service_name",
+    "organization_name",
+    "arrival_window",
+    "eta",
+    "stops_before",
+    "technician",
+    "position",
+    "can",
+}
+
+
+@pytest.fixture
+def booked(acme: Acme) -> Any:
+    """A visit, promised and planned with Ada."""
+    acme.shift("2027-03-03T09:00:00-05:00", "2027-03-03T17:00:00-05:00")
+    casey = acme.request("Casey", CUSTOMERS)
+    return acme.book(casey, acme.slots(casey, **DAY)["items"][0])
+
+
+def completed(acme: Acme, booked: Any) -> None:
+    appointment_id = booked["appointment"]["id"]
+    acme.accept(acme.offer(appointment_id)["id"])
+    for status in ("en_route", "on_site", "completed"):
+        acme.progress(appointment_id, status)
+
+
+def test_the_public_view_has_these_members_and_no_other(acme: Acme, booked: Any) -> None:
+    seen = acme.client.read(f"/v1/track/{booked['tracking_token']}")
+
+    assert set(seen) == MEMBERS
+    assert (seen["time_zone"], seen["service_name"]) == ("America/New_York", "Leak repair")
+    assert (seen["organization_name"], seen["stops_before"]) == ("Acme", 0)
+
+
+def test_a_wrong_a_revoked_and_an_expired_link_answer_alike(acme: Acme, booked: Any) -> None:
+    path = f"/v1/track/{booked['tracking_token']}"
+    wrong = acme.client.call("GET", "/v1/track/" + "A" * 32)
+    acme.clock.advance(days=9)
+    expired = acme.client.call("GET", path)
+    acme.clock.advance(days=-9)
+    acme.client.call(
+        "DELETE", f"/v1/appointments/{booked['appointment']['id']}/tracking", key=acme.dispatcher
+    )
+    revoked = acme.client.call("GET", path)
+
+    assert (wrong.status_code, wrong.data) == (404, expired.data)
+    assert revoked.data == wrong.data
+    kept = [{**answer.headers, "X-Request-Id": ""} for answer in (wrong, expired, revoked)]
+    assert kept[0] == kept[1] == kept[2]
+    assert wrong.headers["Referrer-Policy"] == "no-referrer"
+    rating = acme.client.call("POST", f"{path}/feedback", {"csat": 5})
+    assert rating.data == wrong.data
+
+
+def test_a_promise_after_revocation_opens_a_new_link(acme: Acme, booked: Any) -> None:
+    appointment_id = booked["appointment"]["id"]
+    acme.client.call("DELETE", f"/v1/appointments/{appointment_id}/tracking", key=acme.dispatcher)
+    acme.client.act(f"/v1/appointments/{appointment_id}/cancel", {}, key=acme.dispatcher)
+    path = f"/v1/appointments/{appointment_id}"
+    etag = acme.client.call("GET", path, key=acme.dispatcher).headers["ETag"]
+    acme.client.act(f"{path}/reopen", key=acme.dispatcher, if_match=etag)
+    request_id = booked["appointment"]["service_request_id"]
+    slots = acme.client.read(f"/v1/service-requests/{request_id}/slots", key=acme.dispatcher, **DAY)
+
+    again = acme.client.create(
+        "/v1/appointments",
+        {"service_request_id": request_id, "slot_id": slots["items"][0]["slot_id"]},
+        key=acme.dispatcher,
+    )
+
+    assert again["tracking_token"] != booked["tracking_token"]
+    assert acme.client.read(f"/v1/track/{again['tracking_token']}")["status"] == "scheduled"
+    assert acme.client.call("GET", f"/v1/track/{booked['tracking_token']}").status_code == 404
+
+
+def test_only_a_completed_visit_is_rated_and_once(acme: Acme, booked: Any) -> None:
+    path = f"/v1/track/{booked['tracking_token']}/feedback"
+    early = acme.client.call("POST", path, {"csat": 4})
+    completed(acme, booked)
+
+    given = acme.client.create(path, {"csat": 4, "ces": 7, "nps": 0, "comment": "Fine."})
+    again = acme.client.call("POST", path, {"csat": 1})
+
+    assert early.get_json(force=True)["current"] == "scheduled"
+    assert (given["csat"], given["ces"], given["nps"], given["comment"]) == (4, 7, 0, "Fine.")
+    assert (again.status_code, again.get_json(force=True)["code"]) == (409, "feedback_given")
+
+
+@pytest.mark.parametrize("wrong", [{}, {"csat": 0}, {"csat": 6}, {"csat": 5, "nps": 11}, {"csat": True}])
+def test_feedback_stays_within_its_scales(acme: Acme, booked: Any, wrong: Any) -> None:
+    completed(acme, booked)
+
+    response = acme.client.call("POST", f"/v1/track/{booked['tracking_token']}/feedback", wrong)
+
+    assert response.status_code in (415, 422)
+    assert acme.client.read(f"/v1/track/{booked['tracking_token']}")["can"] == ["rate"]
+
+
+def test_guessing_links_is_limited(settings: Settings, clock: FakeClock) -> None:
+    app = create_app(settings.model_copy(update={"rate_limits": True}), clock=clock)
+    client = app.test_client()
+
+    answers = [client.get(f"/v1/track/guess-{number}") for number in range(121)]
+
+    assert {answer.status_code for answer in answers[:-1]} == {404}
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    with app.app_context():
+        installation().engine.dispose()

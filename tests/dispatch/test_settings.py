@@ -1,0 +1,75 @@
+"""Settings come from the environment; a wrong one is refused at start, by its name."""
+
+import stat
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from dispatch.settings import InvalidSettings, Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_nothing_has_to_be_set() -> None:
+    settings = load_settings()
+
+    assert settings.database_url == "sqlite:///var/dispatch.sqlite3"
+    assert (settings.hold_s, settings.slot_ttl_s, settings.start_tolerance_s) == (300, 900, 1_800)
+    assert settings.rate_limits
+
+
+def test_the_secret_is_made_once_for_its_owner_alone() -> None:
+    first, second = load_settings(), load_settings()
+
+    file = Path("var/secret")
+    assert first.secret == second.secret
+    assert len(first.secret.get_secret_value()) >= 32
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert first.secret.get_secret_value() not in repr(first)
+
+
+def test_values_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPATCH_RATE_LIMITS", "off")
+    monkeypatch.setenv("DISPATCH_WEBHOOK_ALLOW", "127.0.0.1/32, fd00::/8")
+    monkeypatch.setenv("DISPATCH_DATABASE_URL", "postgresql://me@db/x")
+    monkeypatch.setenv("DISPATCH_PUBLIC_URL", "https://example.org/")
+
+    settings = load_settings()
+
+    assert not settings.rate_limits
+    assert settings.webhook_allow == (ip_network("127.0.0.1/32"), ip_network("fd00::/8"))
+    assert settings.database_url == "postgresql+psycopg://me@db/x"
+    assert settings.public_url == "https://example.org"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "mysql://me@db/x"),
+        ("DATABASE_URL", "sqlite://"),
+        ("HOLD_S", "0"),
+        ("HOLD_S", "soon"),
+        ("SECRET", "short"),
+        ("PUBLIC_URL", "example.org"),
+        ("WEBHOOK_ALLOW", "localhost"),
+        ("RATE_LIMITS", "perhaps"),
+        ("RATE_LIMIT_STORAGE", "http://x"),
+        ("GEOCODER", "atlas"),
+        ("TRAVEL", "teleport"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"DISPATCH_{name}", value)
+
+    with pytest.raises(InvalidSettings, match=f"^DISPATCH_{name}: "):
+        load_settings()
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert all(field.description for field in Settings.model_fields.values())

@@ -1,0 +1,248 @@
+"""What `solve` promises: sound plans, repeatable ones, nothing left out that fits, pins and start plans honoured."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optimizer import (
+    InvalidProblem,
+    Pin,
+    Plan,
+    PreparedRoutes,
+    Problem,
+    Progress,
+    TimeWindow,
+    Visit,
+    Weights,
+    check,
+    solve,
+    time_route,
+)
+from optimizer.arrays import build_arrays
+from optimizer.eligibility import Fleet
+from optimizer.insertion import plan_rows
+from optimizer.recombination import recombine
+from optimizer.ruin_recreate import construct, iterate, load, new_pool, new_search
+from tests.optimizer.worlds import ADA, HOUR, LAMP, MINUTE, SINK, TAP, city_day, line, random_world, small_day
+
+
+def technicians(plan: Plan) -> dict[str, str]:
+    return {stop.visit: route.technician for route in plan.routes for stop in route.stops}
+
+
+def test_a_small_day_is_planned_as_one_would_by_hand() -> None:
+    plan = solve(small_day(), max_work=100)
+
+    orders = {route.technician: [stop.visit for stop in route.stops] for route in plan.routes}
+    assert orders == {"ada": ["tap", "sink"], "ben": ["lamp", "oven"]}
+    assert plan.cost_cents == plan.objective["minimise_travel"] == 4_000
+    assert plan.unserved == ()
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), metric=st.booleans())
+def test_every_plan_satisfies_the_verifier(seed: int, metric: bool) -> None:
+    problem = random_world(seed, metric=metric)
+
+    plan = solve(problem, max_work=100, seed=seed)
+
+    assert check(problem, plan) == ()
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_the_same_work_and_seed_give_the_same_plan(seed: int) -> None:
+    problem = random_world(seed, visits=12, shifts=4)
+
+    once, again = (solve(problem, max_work=300, seed=seed) for _ in range(2))
+
+    assert replace(once, elapsed_s=0.0) == replace(again, elapsed_s=0.0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), metric=st.booleans())
+def test_nothing_that_fits_within_its_prize_is_left_out(seed: int, metric: bool) -> None:
+    problem = random_world(seed, metric=metric)
+
+    plan = solve(problem, max_work=30, seed=seed)
+
+    prepared = PreparedRoutes(problem, replace(plan))
+    prizes = {visit.id: problem.prize_cents(visit) for visit in problem.visits}
+    for left_out in plan.unserved:
+        for insertion in prepared.recommend(left_out.visit).insertions:
+            assert insertion.extra_cents >= prizes[left_out.visit]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_a_start_plan_is_never_made_worse(seed: int) -> None:
+    problem = random_world(seed)
+    start = solve(problem, max_work=0, seed=seed)
+
+    plan = solve(problem, max_work=20, seed=seed, start=start)
+
+    assert plan.cost_cents <= start.cost_cents + len(plan.objective)
+
+
+def test_a_start_plan_keeps_technicians_when_moves_are_dear() -> None:
+    day = small_day(weights=Weights(move_cents=100_000))
+    start = Plan((time_route(day, "ben-day", ["tap", "lamp"]),), ())
+
+    plan = solve(day, max_work=200, start=start)
+
+    assert technicians(plan) == {"tap": "ben", "sink": "ada", "lamp": "ben", "oven": "ben"}
+    assert plan.objective["keep_technicians"] == 0
+
+
+def test_what_a_start_plan_may_no_longer_have_is_planned_anew() -> None:
+    start = Plan((time_route(small_day(), "ada-day", ["tap", "sink"]),), ())
+    excluded = small_day(replace(TAP, excluded=frozenset({"ada"})))
+    cancelled = replace(excluded, visits=tuple(v for v in excluded.visits if v.id != "sink"))
+
+    plan = solve(cancelled, max_work=50, start=start)
+
+    assert technicians(plan) == {"tap": "ben", "lamp": "ben", "oven": "ben"}
+
+
+def test_a_pinned_visit_stays_with_its_technician_at_its_instant() -> None:
+    day = small_day(replace(LAMP, pin=Pin("ada", 14 * HOUR)))
+
+    plan = solve(day, max_work=100)
+
+    lamp = next(stop for route in plan.routes for stop in route.stops if stop.visit == "lamp")
+    assert (technicians(plan)["lamp"], lamp.start) == ("ada", 14 * HOUR)
+
+
+def test_a_pinned_visit_goes_before_a_dearer_one() -> None:
+    nine = (TimeWindow(9 * HOUR, 9 * HOUR),)
+    day = small_day(
+        replace(SINK, windows=nine, priority=100), replace(TAP, windows=nine, pin=Pin("ada"), prize_cents=0)
+    )
+
+    plan = solve(day, max_work=100)
+
+    assert technicians(plan)["tap"] == "ada"
+    assert [left_out.visit for left_out in plan.unserved] == ["sink"]
+
+
+def test_a_pinned_visit_that_does_not_fit_is_reported_and_nothing_dropped_for_it() -> None:
+    day = small_day(replace(TAP, pin=Pin("ada", 7 * HOUR)))
+
+    plan = solve(day, max_work=100)
+
+    (left_out,) = plan.unserved
+    assert (left_out.visit, left_out.verdict) == ("tap", "impossible")
+    assert (left_out.reasons[0].code, left_out.reasons[0].technicians) == ("no_shift", ("ada",))
+    assert set(technicians(plan)) == {"sink", "lamp", "oven"}
+
+
+def test_a_visit_cheaper_to_leave_out_than_to_serve_is_left_out() -> None:
+    plan = solve(small_day(replace(SINK, prize_cents=999)), max_work=100)
+
+    assert [(left_out.visit, left_out.verdict) for left_out in plan.unserved] == [("sink", "dearer")]
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Problem((), (), line(1)),
+        Problem((), (ADA,), line(6)),
+        Problem((TAP,), (), line(6)),
+        Problem((TAP,), (replace(ADA, max_visits=0),), line(6)),
+    ],
+)
+def test_problems_with_nothing_to_plan_are_answered(problem: Problem) -> None:
+    plan = solve(problem, max_work=10)
+
+    assert plan.routes == ()
+    assert [left_out.visit for left_out in plan.unserved] == [visit.id for visit in problem.visits]
+    assert check(problem, plan) == ()
+
+
+def test_progress_ends_with_the_plan_that_is_returned() -> None:
+    told: list[Progress] = []
+
+    plan = solve(small_day(), max_work=500, on_progress=told.append)
+
+    assert (told[-1].fraction, told[-1].iterations) == (1.0, 500)
+    assert (told[-1].cost_cents, told[-1].unserved) == (plan.cost_cents, 0)
+    assert [progress.fraction for progress in told] == sorted(progress.fraction for progress in told)
+
+
+def test_a_stopped_solve_returns_a_sound_plan() -> None:
+    day = city_day(40, 6)
+
+    plan = solve(day, max_work=10**9, should_stop=lambda: True)
+
+    assert plan.iterations == 0
+    assert check(day, plan) == ()
+
+
+def test_a_time_limit_bounds_the_solve() -> None:
+    day = city_day(40, 6)
+
+    plan = solve(day, time_limit_s=0.3)
+
+    assert plan.iterations > 0
+    assert check(day, plan) == ()
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{}, {"time_limit_s": 0}, {"time_limit_s": float("nan")}, {"max_work": -1}, {"max_work": 1, "seed": -1},
+     {"max_work": 1, "threads": 0}],
+)  # fmt: skip
+def test_limits_that_make_no_sense_are_refused(limits: dict[str, int]) -> None:
+    with pytest.raises(InvalidProblem):
+        solve(small_day(), **limits)  # type: ignore[arg-type]
+
+
+def test_recombination_finds_the_best_match_among_the_routes_seen() -> None:
+    day = small_day()
+    arrays = build_arrays(day, Fleet.of(day.shifts, day.travel))
+    search, pool = new_search(arrays, 0), new_pool(arrays, 0)
+    iterate(arrays, search, pool, 200, 1e9)
+    best = int(search.best_cost[0])
+    worse = Plan((time_route(day, "ada-day", ["tap"]), time_route(day, "ben-day", ["oven"])), ())
+    again = new_search(arrays, 0)
+    load(arrays, again, *plan_rows(day, worse))
+
+    match = recombine(arrays, again, pool, time_limit_s=None, workers=1)
+
+    assert match.routes is not None
+    load(arrays, again, *match.routes)
+    assert match.status == "OPTIMAL"
+    assert int(again.best_cost[0]) == best
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), metric=st.booleans())
+def test_what_the_search_knows_of_its_routes_is_true_after_many_moves(seed: int, metric: bool) -> None:
+    problem = random_world(seed, visits=10, metric=metric)
+    arrays = build_arrays(problem, Fleet.of(problem.shifts, problem.travel))
+    search, pool = new_search(arrays, seed), new_pool(arrays, seed)
+    construct(arrays, search, 0)
+
+    iterate(arrays, search, pool, 60, 3e9)
+
+    served = search.routes.shift_of >= 0
+    rows = [search.routes.visits[s, : search.routes.length[s]] for s in range(len(problem.shifts))]
+    assert sorted(np.concatenate(rows)) == list(np.flatnonzero(served))
+    assert int(search.cost[0]) == int(search.routes.cost.sum() + arrays.prize[~served].sum())
+    absent = set(search.absent[: search.absent_count[0]].tolist())
+    assert absent == set(np.flatnonzero(~served & arrays.allowed.any(axis=1)).tolist())
+
+
+def test_identical_shifts_are_one_kind_and_still_driven_apart() -> None:
+    twins = tuple(replace(ADA, id=f"shift {k}", technician=f"technician {k}") for k in range(3))
+    nine = (TimeWindow(9 * HOUR, 9 * HOUR + 5 * MINUTE),)
+    visits = tuple(Visit(f"visit {k}", k + 1, HOUR, nine) for k in range(3))
+    problem = Problem(visits, twins, line(6))
+
+    plan = solve(problem, max_work=100)
+
+    assert len(set(technicians(plan).values())) == 3
+    assert set(build_arrays(problem, Fleet.of(twins, problem.travel)).kind.tolist()) == {0}

@@ -1,0 +1,50 @@
+"""The pages of a small day, asked by Flask's client and by a browser."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import Engine
+from werkzeug.serving import make_server
+
+from dispatch.settings import Settings
+from tests.pages.world import World, build_world
+from tests.support.clock import FakeClock
+
+ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture
+def world(settings: Settings, engine: Engine, clock: FakeClock) -> World:
+    return build_world(settings, engine, clock)
+
+
+@pytest.fixture
+def site(app: Flask, world: World) -> Iterator[str]:
+    """The address at which the application serves the world."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def browser(chromium: Path) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield opened
+        opened.close()

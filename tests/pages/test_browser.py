@@ -1,0 +1,146 @@
+"""The pages in a browser: narrow and wide, by keyboard, by a checker of accessibility, on their own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from dispatch.appointment import Status
+from dispatch.places import Place
+from tests.pages.world import CUSTOMER, DAY, MARKUP, World
+
+NARROW, WIDE = 360, 1600
+Scheme = Literal["light", "dark"]
+SHAPE = "drawn => { const box = drawn.getBBox(); return { left: box.x, right: box.x + box.width } }"
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """A page looks alike on every database: once is enough."""
+    return sqlite_url
+
+
+@contextmanager
+def opened(browser: Browser, site: str, width: int, scheme: Scheme = "light") -> Iterator[Page]:
+    """A page that must ask nobody else for anything and complain of nothing."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda asked: complaints.append(asked.url) if not asked.url.startswith(site) else None)
+    yield page
+    assert complaints == []
+    context.close()
+
+
+def sign_in(page: Page, site: str, world: World) -> None:
+    page.goto(f"{site}/login")
+    page.get_by_label("Your key").fill(world.key)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/board")
+
+
+def paths(world: World) -> list[str]:
+    board = f"/board?territory_id={world.territory_id}&date={DAY}"
+    return ["/", "/login", board, "/board?date=2027-07-04", *(f"/t/{token}" for token in world.tokens)]
+
+
+def various(world: World) -> None:
+    """Visits in several states: on the way, done, booked."""
+    world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
+    world.tell_position(0, Place(40.70, -73.98))
+    world.move(1, Status.DISPATCHED, Status.EN_ROUTE, Status.ON_SITE, Status.COMPLETED)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(NARROW, "light"), (WIDE, "light"), (WIDE, "dark")])
+def test_every_page_fits_asks_nobody_else_and_is_accessible(
+    browser: Browser, site: str, world: World, width: int, scheme: Scheme
+) -> None:
+    various(world)
+    with opened(browser, site, width, scheme) as page:
+        sign_in(page, site, world)
+        for path in paths(world):
+            page.goto(f"{site}{path}")
+            page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+
+            overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            found = Axe().run(page, options=RULES)
+
+            assert overflow <= 0, path
+            assert found.violations_count == 0, f"{path}\n{found.generate_report()}"
+
+
+def test_the_friendly_failures_are_accessible_too(browser: Browser, site: str, world: World) -> None:
+    page = browser.new_page(viewport={"width": NARROW, "height": 900})
+    for path in ("/t/wrong", "/nothing"):
+        page.goto(f"{site}{path}")
+
+        found = Axe().run(page, options=RULES)
+
+        assert found.violations_count == 0, f"{path}\n{found.generate_report()}"
+
+
+def test_one_signs_in_by_keyboard_in_the_order_of_reading(browser: Browser, site: str, world: World) -> None:
+    with opened(browser, site, WIDE) as page:
+        page.goto(f"{site}/login?next=/board")
+        focused = []
+        for _ in range(7):
+            page.keyboard.press("Tab")
+            focused.append(page.evaluate("document.activeElement.innerText || document.activeElement.id"))
+        assert focused == ["Skip to the content", "Dispatch", "Board", "API", "Sign in", "key", "Sign in"]
+
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.type(world.key)
+        page.keyboard.press("Enter")
+
+        page.wait_for_url("**/board")
+
+
+def test_stored_markup_shows_as_text(browser: Browser, site: str, world: World) -> None:
+    with opened(browser, site, WIDE) as page:
+        sign_in(page, site, world)
+
+        assert page.get_by_text(MARKUP, exact=True).count() == 1
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        assert page.locator(".what").filter(has_text=CUSTOMER).first.is_visible()
+        assert page.title() != "taken"
+
+
+def test_a_narrow_board_lists_what_a_wide_one_draws(browser: Browser, site: str, world: World) -> None:
+    for width, is_drawn in ((WIDE, True), (NARROW, False)):
+        with opened(browser, site, width) as page:
+            sign_in(page, site, world)
+            lane = page.locator("details.lane").filter(has=page.locator("g.visit")).first
+
+            assert lane.locator("svg.day").is_visible() is is_drawn
+            lane.locator(".name").click()
+            assert lane.get_by_text("Leak repair").last.is_visible()
+
+
+def test_a_leg_of_travel_ends_where_its_visit_begins(browser: Browser, site: str, world: World) -> None:
+    with opened(browser, site, WIDE) as page:
+        sign_in(page, site, world)
+        for visit in page.locator("g.visit").all():
+            leg, bar = (visit.locator(name).evaluate(SHAPE) for name in (".leg", ".bar"))
+
+            assert leg["right"] == pytest.approx(bar["left"], abs=0.1)
+            assert 0 < leg["right"] - leg["left"] < bar["right"] - bar["left"]
+
+
+def test_tracking_follows_without_being_reloaded(browser: Browser, site: str, world: World) -> None:
+    with opened(browser, site, NARROW) as page:
+        page.clock.install()
+        page.goto(f"{site}/t/{world.tokens[0]}")
+        page.evaluate("window.kept = true")
+        assert page.get_by_role("heading", name="Your visit is booked").is_visible()
+        world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
+
+        page.clock.run_for(31_000)
+
+        page.get_by_role("heading", name="is on the way").wait_for()
+        assert page.evaluate("window.kept") is True
