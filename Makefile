@@ -13,6 +13,7 @@ NEWEST := 14
 
 # What was installed is remembered by what it was installed from, so that a second run installs nothing.
 LOCKED := $(VENV)/.locked-$(shell cat requirements.txt pyproject.toml | cksum | tr -d ' ')
+LOCKED_BENCH := $(VENV)/.locked-bench-$(shell cat requirements-bench.txt requirements.txt pyproject.toml | cksum | tr -d ' ')
 LOCKED_DEV := $(VENV)/.locked-dev-$(shell cat requirements-dev.txt requirements.txt pyproject.toml | cksum | tr -d ' ')
 WARMED := $(VENV)/.warmed
 
@@ -40,14 +41,18 @@ check: $(LOCKED_DEV) ## Check style, types, the direction of imports and the dec
 	done; \
 	if [ -n "$$failed" ]; then echo "Failed: $${failed#, }"; exit 1; fi
 
-bench: $(LOCKED_DEV) $(WARMED) ## Measure the engines on a day of calls, and calls per second over HTTP (about 4 minutes)
+bench: $(LOCKED_BENCH) $(WARMED) ## Measure engines, matrices and calls over HTTP (16 minutes); INSTANCES=DIR adds that folder
+	@$(BIN)/python -m benchmarks.field --size 1000x100 --limit 1 --limit 5 --limit 30 --seeds 3
+	@$(BIN)/python -m benchmarks.matrices
 	@$(BIN)/python -m benchmarks.engines
 	@$(BIN)/python -m benchmarks.story
+	@[ -z "$(INSTANCES)" ] || $(BIN)/python -m benchmarks.instances --instances "$(INSTANCES)" $(ARGS)
 
 lock: $(BIN)/python ## Write requirements*.txt anew from pyproject.toml (ARGS=--upgrade: newest versions)
 	@[ -x $(VENV)/lock/bin/uv ] || { $(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install -q uv; }
 	$(COMPILE) pyproject.toml -o requirements.txt
 	$(COMPILE) pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) pyproject.toml --extra bench -c requirements-dev.txt -o requirements-bench.txt
 
 clean: ## Remove .venv and caches; data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
@@ -63,6 +68,10 @@ $(LOCKED): | $(BIN)/python
 
 $(LOCKED_DEV): $(LOCKED)
 	@$(call install,requirements-dev.txt)
+	@touch $@
+
+$(LOCKED_BENCH): $(LOCKED_DEV)
+	@$(call install,requirements-bench.txt)
 	@touch $@
 
 $(WARMED): $(LOCKED) $(wildcard optimizer/*.py)

@@ -21,6 +21,7 @@ from api.keys import keys
 from api.offers import offers
 from api.openapi import INFO, OPENAPI_VERSION, SECURITY_SCHEMES, Problem, completed
 from api.operations import operations
+from api.optimization import optimization
 from api.plans import plans
 from api.schemas import NoBody
 from api.service_requests import service_requests
@@ -48,6 +49,7 @@ RESOURCES = (
     board,
     plans,
     tracking,
+    optimization,
 )
 
 _HEADERS = {

@@ -1,8 +1,8 @@
 """Who calls, and who may: `@allow(...)` on every view, looked up before anything of the request is parsed.
 
-A caller shows a key as `Authorization: Bearer KEY`, or comes with the cookie of a browser session, which
-`/login` opens with `start_browser_session`. A cookie travels by itself, so what changes something must also
-send the session's CSRF token, in the header `X-CSRF-Token` or the form field `csrf_token`."""
+A caller shows a key as `Authorization: Bearer KEY` (or bare, where a view says so), or comes with the cookie of a
+browser session, which `/login` opens with `start_browser_session`. A cookie travels by itself, so what changes
+something must also send the session's CSRF token, in the header `X-CSRF-Token` or the form field `csrf_token`."""
 
 import hmac
 import secrets
@@ -46,7 +46,8 @@ class Access:
     roles: who may call. writes: a GET that writes. limit: a rate of its own, such as `10/minute`. raw_body: the view
     reads the body itself, which need not be JSON. max_body_bytes: where the limit is not 1 MiB. idempotent: whether
     a POST honours Idempotency-Key. replays_to_former: whose key was revoked since may have the stored answer again,
-    if the Idempotency-Key is too long to guess.
+    if the Idempotency-Key is too long to guess. bare_key: takes `Authorization: KEY` too, for
+    clients that are not ours.
     """
 
     roles: frozenset[Role]
@@ -56,6 +57,7 @@ class Access:
     max_body_bytes: int = MAX_BODY_BYTES
     idempotent: bool = True
     replays_to_former: bool = False
+    bare_key: bool = False
 
     @property
     def public(self) -> bool:
@@ -79,10 +81,13 @@ def allow(
     max_body_bytes: int = MAX_BODY_BYTES,
     idempotent: bool = True,
     replays_to_former: bool = False,
+    bare_key: bool = False,
 ) -> Callable[[View], View]:
     """Declares who may call a view: 401 for others without a good key, 403 for roles that may never. Written
     below the route's decorator; `access_of` reads it back. `Access` says what the rest means."""
-    access = Access(frozenset(roles), writes, limit, raw_body, max_body_bytes, idempotent, replays_to_former)
+    access = Access(
+        frozenset(roles), writes, limit, raw_body, max_body_bytes, idempotent, replays_to_former, bare_key
+    )
 
     def declare(view: View) -> View:
         cast(Any, view).access = access
@@ -125,6 +130,8 @@ def require(access: Access) -> None:
 def _by_header(header: str) -> Principal:
     scheme, _, key = header.partition(" ")
     key = key.strip()
+    if not key and _takes_bare_key():
+        scheme, key = "bearer", scheme
     if scheme.lower() != "bearer" or not key or any(ord(character) > 126 for character in key):
         raise Unauthenticated
     with available(), open_session(context.engine(), read_only=True) as session:
@@ -135,6 +142,12 @@ def _by_header(header: str) -> Principal:
             g.former = found.principal()
             raise Unauthenticated
         return found.principal()
+
+
+def _takes_bare_key() -> bool:
+    view = context.current_view()
+    access = access_of(view) if view is not None else None
+    return access is not None and access.bare_key
 
 
 def _by_cookie(request: Request) -> Principal:

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
         "gazetteer", description="Resolves addresses: gazetteer (imported places) or a service of geopy."
     )
     travel: Literal["geodesic"] = Field("geodesic", description="Where travel times come from.")
+    optimization_processes: int = Field(
+        2, ge=1, le=64, description="Solvers of POST /optimization, for each process that serves."
+    )
+    optimization_time_limit_s: float = Field(
+        10.0, ge=0.2, le=600, description="The longest search of POST /optimization."
+    )
     rate_limits: bool = Field(True, description="on or off: whether callers are limited (429).")
     rate_limit_storage: str = Field(
         "memory://", description="Where limits are counted: memory:// or a Redis URL, shared by processes."

@@ -5,15 +5,19 @@ plan = solve(Problem(visits, shifts, travel), time_limit_s=5, seed=0)
 """
 
 from optimizer.check import Violation, check
+from optimizer.exact import Exact, solve_exact
 from optimizer.insertion import Insertion, PreparedRoutes, Recommendation, recommend
-from optimizer.plan import BreakTaken, Merge, Plan, Progress, Reason, Route, Stop, Unserved
+from optimizer.plan import BreakTaken, Epoch, Merge, Plan, Progress, Reason, Route, Stop, Unserved
 from optimizer.problem import (
     UNREACHABLE,
     Break,
+    Crew,
     InvalidProblem,
+    Order,
     Pin,
     Problem,
     Shift,
+    Sla,
     TimeWindow,
     TravelMatrix,
     Visit,
@@ -21,18 +25,23 @@ from optimizer.problem import (
 )
 from optimizer.schedule import Infeasible, time_route
 from optimizer.search import solve, warm
-from optimizer.travel import Geodesic, InvalidPlace, Place, TravelProvider
+from optimizer.travel import FallbackMatrix, Geodesic, InvalidPlace, Place, SpeedProfile, TravelProvider
 
 __all__ = [
     "UNREACHABLE",
     "Break",
     "BreakTaken",
+    "Crew",
+    "Epoch",
+    "Exact",
+    "FallbackMatrix",
     "Geodesic",
     "Infeasible",
     "Insertion",
     "InvalidPlace",
     "InvalidProblem",
     "Merge",
+    "Order",
     "Pin",
     "Place",
     "Plan",
@@ -43,6 +52,8 @@ __all__ = [
     "Recommendation",
     "Route",
     "Shift",
+    "Sla",
+    "SpeedProfile",
     "Stop",
     "TimeWindow",
     "TravelMatrix",
@@ -54,6 +65,7 @@ __all__ = [
     "check",
     "recommend",
     "solve",
+    "solve_exact",
     "time_route",
     "warm",
 ]

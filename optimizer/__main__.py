@@ -1,15 +1,12 @@
 """`python -m optimizer solve day.json --time-limit 10`: VROOM's JSON in, VROOM's JSON out."""
 
 import json
-import time
-from collections.abc import Callable
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 import click
 
 from optimizer import vroom
 from optimizer.plan import Plan
-from optimizer.problem import InvalidProblem, Problem
 from optimizer.search import solve
 
 Engine = Literal["search", "routing"]
@@ -44,32 +41,47 @@ def solve_command(
 ) -> None:
     """Read VROOM's JSON from FILE (- is standard input) and write VROOM's JSON to standard output.
 
+    Steps of vehicles are the plan to start from; with "options": {"c": true} they are judged, as by `check`.
     What cannot be planned is answered with {"code": 2, "error": ...} and exit status 2.
     """
     if time_limit is None and max_work is None:
         time_limit = 5.0
 
-    def plan(problem: Problem) -> Plan:
+    def plan(request: vroom.Request) -> Plan:
         return solve(
-            problem, time_limit_s=time_limit, max_work=max_work, seed=seed, engine=engine, threads=threads
+            request.problem,
+            time_limit_s=time_limit,
+            max_work=max_work,
+            seed=seed,
+            start=request.start_plan(),
+            engine=engine,
+            threads=threads,
         )
 
-    try:
-        answer = _answer(file.read(), plan)
-    except (vroom.InputError, InvalidProblem) as error:
-        click.echo(json.dumps(vroom.write_error(str(error))))
-        raise SystemExit(vroom.INPUT_ERROR) from None
-    click.echo(json.dumps(answer))
+    _say(vroom.answer(file.read(), plan))
 
 
-def _answer(text: bytes, plan: Callable[[Problem], Plan]) -> dict[str, Any]:
-    begun = time.perf_counter()
-    request = vroom.read(text)
-    read = time.perf_counter()
-    planned = plan(request.problem)
-    solved = time.perf_counter()
-    loading_ms, solving_ms = round(1000 * (read - begun)), round(1000 * (solved - read))
-    return vroom.write(request, planned, loading_ms=loading_ms, solving_ms=solving_ms)
+@main.command()
+@click.argument("file", type=click.File("rb"))
+def check(file: IO[bytes]) -> None:
+    """Judge a hand-made plan: VROOM's JSON with `steps` for its vehicles, from FILE (- is standard input).
+
+    Writes VROOM's JSON to standard output: when each step is reached, and which rules are broken where, with VROOM's
+    causes. Exit status 1 if any is broken, 2 with {"code": 2, "error": ...} for what cannot be judged.
+    """
+    answer = vroom.answer(file.read(), _not_solved, judged=True)
+    _say(answer)
+    raise SystemExit(bool(json.loads(answer.text)["summary"]["violations"]))
+
+
+def _not_solved(request: vroom.Request) -> Plan:
+    raise AssertionError("what is judged is not solved")
+
+
+def _say(answer: vroom.Answer) -> None:
+    click.echo(answer.text)
+    if answer.code != vroom.OK:
+        raise SystemExit(vroom.INPUT_ERROR)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ not repeated by the other. Nothing that a plan states is believed: travel, total
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from optimizer.plan import BreakTaken, Plan, ReasonCode, Route, Stop
-from optimizer.problem import UNREACHABLE, Break, Problem, Shift, Visit
+from optimizer.problem import UNREACHABLE, Break, Crew, Order, Problem, Shift, Travel, Visit
 
 ViolationCode = (
     ReasonCode
@@ -41,6 +41,12 @@ ViolationCode = (
 technician that is not among those required, a broken pin, work outside the shift, a leg without a way, and a
 break not taken as it should be. `no_time` means that something begins before what precedes it can be over."""
 
+Served = Mapping[str, tuple[Shift, Stop]]
+"""Who serves each visit, and when, by visit id; of a visit served twice the first."""
+
+Legs = Sequence[tuple[int, int]]
+"""Seconds and metres of each leg of a route, the way to the end place the last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -53,11 +59,11 @@ class Violation:
     by: int | None = None
 
 
-def check(problem: Problem, plan: Plan) -> tuple[Violation, ...]:
+def check(problem: Problem[Travel], plan: Plan) -> tuple[Violation, ...]:
     """Every rule that `plan` breaks; empty if it is sound.
 
     Skills, required and excluded technicians and the radius yield to a pin, the visit's windows to a pin in
-    time; hours, travel, breaks and caps do not. Costs are not looked at.
+    time; hours, travel, breaks, caps, loads, crews and orders do not. Costs are not looked at.
     """
     visits = {visit.id: visit for visit in problem.visits}
     shifts = {shift.id: shift for shift in problem.shifts}
@@ -74,10 +80,11 @@ def check(problem: Problem, plan: Plan) -> tuple[Violation, ...]:
         if not unknown:
             found += _route_violations(problem, shift, route, [visits[stop.visit] for stop in route.stops])
     found += _overlaps(known)
+    found += _links(problem, known)
     return tuple(found)
 
 
-def _accounts(problem: Problem, plan: Plan) -> Iterator[Violation]:
+def _accounts(problem: Problem[Travel], plan: Plan) -> Iterator[Violation]:
     """Each visit is in one route or in the list of the unserved; each shift has one route at most."""
     served = Counter(stop.visit for route in plan.routes for stop in route.stops)
     unserved = Counter(entry.visit for entry in plan.unserved)
@@ -102,7 +109,7 @@ def _accounts(problem: Problem, plan: Plan) -> Iterator[Violation]:
 
 
 def _route_violations(
-    problem: Problem, shift: Shift, route: Route, visits: Sequence[Visit]
+    problem: Problem[Travel], shift: Shift, route: Route, visits: Sequence[Visit]
 ) -> Iterator[Violation]:
     if route.technician != shift.technician:
         detail = f"The route names {route.technician}; shift {shift.id} is {shift.technician}'s."
@@ -113,14 +120,15 @@ def _route_violations(
     for stop, visit in zip(route.stops, visits, strict=True):
         yield from _who(problem, shift, visit)
         yield from _when(shift, stop, visit)
-    yield from _legs(problem, shift, route, visits)
-    yield from _timeline(problem, shift, route, visits)
+    legs = _all_legs(problem, shift, visits)
+    yield from _legs(shift, route, visits, legs)
+    yield from _timeline(shift, route, legs)
     yield from _hours(shift, route)
     yield from _breaks(shift, route)
-    yield from _caps(problem, shift, route, visits)
+    yield from _caps(shift, route, visits, legs)
 
 
-def _who(problem: Problem, shift: Shift, visit: Visit) -> Iterator[Violation]:
+def _who(problem: Problem[Travel], shift: Shift, visit: Visit) -> Iterator[Violation]:
     """May this technician do it? A pin answers alone; without one skills, names and radius do."""
     technician = shift.technician
     if visit.pin is not None:
@@ -141,7 +149,7 @@ def _who(problem: Problem, shift: Shift, visit: Visit) -> Iterator[Violation]:
         detail = f"Visit {visit.id} requires one of {', '.join(sorted(visit.required))}, not {technician}."
         yield Violation("not_required", detail, shift.id, visit.id)
     if shift.radius_m is not None and shift.start_place is not None:
-        beyond_m = int(problem.travel.distance_m[shift.start_place, visit.place]) - shift.radius_m
+        beyond_m = problem.travel.leg(shift.start_place, visit.place)[1] - shift.radius_m
         if beyond_m > 0:
             detail = f"Visit {visit.id} lies {beyond_m} m outside the radius of {technician}."
             yield Violation("outside_radius", detail, shift.id, visit.id, beyond_m)
@@ -158,28 +166,26 @@ def _when(shift: Shift, stop: Stop, visit: Visit) -> Iterator[Violation]:
         off_s = min(max(w.start - stop.start, stop.start - w.end) for w in visit.windows)
         detail = f"Visit {visit.id} starts {off_s} s outside its nearest window."
         yield Violation("window", detail, shift.id, visit.id, off_s)
-    if stop.end != stop.start + visit.service_s:
-        off_s = stop.end - stop.start - visit.service_s
-        detail = f"Visit {visit.id} takes {visit.service_s} s, the plan gives {stop.end - stop.start} s."
-        yield Violation("service", detail, shift.id, visit.id, off_s)
+    takes_s, given_s = visit.service_s_at(shift.skills), stop.end - stop.start
+    if given_s != takes_s:
+        detail = f"Visit {visit.id} takes {shift.technician} {takes_s} s, the plan gives {given_s} s."
+        yield Violation("service", detail, shift.id, visit.id, given_s - takes_s)
 
 
-def _leg(problem: Problem, start: int | None, end: int | None) -> tuple[int, int]:
-    """Seconds and metres between two places; none where the route begins or ends openly."""
-    if start is None or end is None:
-        return 0, 0
-    return int(problem.travel.duration_s[start, end]), int(problem.travel.distance_m[start, end])
-
-
-def _all_legs(problem: Problem, shift: Shift, visits: Sequence[Visit]) -> list[tuple[int, int]]:
-    """The leg to each visit and, last, the way to the end place."""
+def _all_legs(problem: Problem[Travel], shift: Shift, visits: Sequence[Visit]) -> Legs:
+    """The leg to each visit and, last, the way to the end place; none where the route begins or ends openly."""
     places = [shift.start_place, *(visit.place for visit in visits), shift.end_place]
-    return [_leg(problem, start, end) for start, end in pairwise(places)]
+    on_the_way = [place for place in places if place is not None]
+    ways = problem.travel.among(on_the_way)
+    legs = [ways.leg(row, row + 1) for row in range(len(on_the_way) - 1)]
+    open_start, open_end = (
+        [(0, 0)] if place is None else [] for place in (shift.start_place, shift.end_place)
+    )
+    return [*open_start, *legs, *open_end]
 
 
-def _legs(problem: Problem, shift: Shift, route: Route, visits: Sequence[Visit]) -> Iterator[Violation]:
+def _legs(shift: Shift, route: Route, visits: Sequence[Visit], legs: Legs) -> Iterator[Violation]:
     """Every leg has a way, and the plan states its length and the totals truly."""
-    legs = _all_legs(problem, shift, visits)
     for index, leg in enumerate(legs):
         visit = visits[index].id if index < len(visits) else None
         if UNREACHABLE in leg:
@@ -206,10 +212,9 @@ def _paused_s(breaks: Iterable[BreakTaken], start: int, end: int) -> int:
     return sum(max(0, min(taken.end, end) - max(taken.start, start)) for taken in breaks)
 
 
-def _timeline(problem: Problem, shift: Shift, route: Route, visits: Sequence[Visit]) -> Iterator[Violation]:
+def _timeline(shift: Shift, route: Route, legs: Legs) -> Iterator[Violation]:
     """No stop begins before the previous one is over, the breaks between are taken and the way is driven."""
     free_from = route.departs_at
-    legs = _all_legs(problem, shift, visits)
     for stop, (travel_s, _) in zip(route.stops, legs, strict=False):
         available_s = stop.arrival - free_from - _paused_s(route.breaks, free_from, stop.arrival)
         if available_s < travel_s:
@@ -237,18 +242,19 @@ def _span(route: Route) -> tuple[int, int]:
 
 
 def _hours(shift: Shift, route: Route) -> Iterator[Violation]:
-    """All of the route lies inside the shift, with the ways from the start place and to the end place."""
+    """All of the route lies inside the shift and its overtime, with the ways from the start place and to the end
+    place."""
     start, end = _span(route)
     if start < shift.window.start:
         early_s = shift.window.start - start
         yield Violation(
             "shift_hours", f"The route begins {early_s} s before shift {shift.id}.", shift.id, by=early_s
         )
-    if end > shift.window.end:
-        late_s = end - shift.window.end
-        yield Violation(
-            "shift_hours", f"The route ends {late_s} s after shift {shift.id}.", shift.id, by=late_s
-        )
+    late_s = end - shift.window.end - shift.overtime_s
+    if late_s > 0:
+        limit = "its overtime" if shift.overtime_s else "it"
+        detail = f"The route of shift {shift.id} ends {late_s} s after {limit}."
+        yield Violation("shift_hours", detail, shift.id, by=late_s)
 
 
 def _breaks(shift: Shift, route: Route) -> Iterator[Violation]:
@@ -288,16 +294,34 @@ def _break_apart_from_work(shift: Shift, taken: BreakTaken, route: Route) -> Ite
             yield Violation("break", f"The route moves on at {instant}, in the middle of a break.", shift.id)
 
 
-def _caps(problem: Problem, shift: Shift, route: Route, visits: Sequence[Visit]) -> Iterator[Violation]:
-    if shift.max_visits is not None and len(route.stops) > shift.max_visits:
-        over = len(route.stops) - shift.max_visits
+def _caps(shift: Shift, route: Route, visits: Sequence[Visit], legs: Legs) -> Iterator[Violation]:
+    over = 0 if shift.max_visits is None else len(route.stops) - shift.max_visits
+    if over > 0:
         detail = f"Shift {shift.id} has {over} visits more than its cap of {shift.max_visits}."
         yield Violation("visit_cap", detail, shift.id, by=over)
-    travel_m = sum(metres for _, metres in _all_legs(problem, shift, visits))
-    if shift.max_travel_m is not None and travel_m > shift.max_travel_m:
-        over = travel_m - shift.max_travel_m
-        detail = f"Shift {shift.id} travels {over} m more than its cap of {shift.max_travel_m} m."
-        yield Violation("travel_cap", detail, shift.id, by=over)
+    travel_s, travel_m = (sum(figures) for figures in zip(*legs, strict=True))
+    for total, cap, unit in ((travel_s, shift.max_travel_s, "s"), (travel_m, shift.max_travel_m, "m")):
+        if cap is not None and total > cap:
+            detail = f"Shift {shift.id} travels {total - cap} {unit} more than its cap of {cap} {unit}."
+            yield Violation("travel_cap", detail, shift.id, by=total - cap)
+    start, end = _span(route)
+    lasts_s = end - start
+    if shift.max_duration_s is not None and lasts_s > shift.max_duration_s:
+        over = lasts_s - shift.max_duration_s
+        detail = (
+            f"The route of shift {shift.id} lasts {over} s more than its cap of {shift.max_duration_s} s."
+        )
+        yield Violation("duration_cap", detail, shift.id, by=over)
+    yield from _loads(shift, visits)
+
+
+def _loads(shift: Shift, visits: Sequence[Visit]) -> Iterator[Violation]:
+    """All visits together take no more of any kind of goods than there is. A shift without capacity has enough."""
+    for kind, room in enumerate(shift.capacity):
+        taken = sum(visit.load[kind] for visit in visits if visit.load)
+        if taken > room:
+            detail = f"The visits of shift {shift.id} take {taken} of goods {kind}, {taken - room} more than it has."
+            yield Violation("capacity", detail, shift.id, by=taken - room)
 
 
 def _overlaps(routes: Iterable[tuple[Shift, Route]]) -> Iterator[Violation]:
@@ -316,3 +340,60 @@ def _overlaps(routes: Iterable[tuple[Shift, Route]]) -> Iterator[Violation]:
                 yield Violation("overlap", detail, shift_id, by=last_end - start)
             if last_end is None or end > last_end:
                 last_end, last_shift = end, shift_id
+
+
+def _links(problem: Problem[Travel], routes: Iterable[tuple[Shift, Route]]) -> Iterator[Violation]:
+    """What ties visits of several routes together."""
+    served: dict[str, tuple[Shift, Stop]] = {}
+    for shift, route in routes:
+        for stop in route.stops:
+            served.setdefault(stop.visit, (shift, stop))
+    for crew in problem.crews:
+        yield from _crew(crew, served)
+    visits = {visit.id: visit for visit in problem.visits}
+    for order in problem.orders:
+        yield from _order(order, visits[order.first], served)
+
+
+def _crew(crew: Crew, served: Served) -> Iterator[Violation]:
+    """All or none, at one instant, each by another technician."""
+    names = ", ".join(crew.visits)
+    there = [served[visit] for visit in crew.visits if visit in served]
+    if not there:
+        return
+    missing = [visit for visit in crew.visits if visit not in served]
+    if missing:
+        detail = f"The crew of {names} is served without {', '.join(missing)}."
+        yield Violation("crew", detail, visit=missing[0], by=len(missing))
+    starts = [stop.start for _, stop in there]
+    apart_s = max(starts) - min(starts)
+    if apart_s:
+        last_shift, last = max(there, key=lambda entry: entry[1].start)
+        detail = f"The crew of {names} starts {apart_s} s apart."
+        yield Violation("crew", detail, last_shift.id, last.visit, apart_s)
+    for technician, times in Counter(shift.technician for shift, _ in there).items():
+        if times > 1:
+            detail = f"{technician} has {times} visits of the crew of {names}."
+            yield Violation("crew", detail, by=times - 1)
+
+
+def _order(order: Order, first: Visit, served: Served) -> Iterator[Violation]:
+    """`then` only with `first`, neither too soon nor too late after its end. When that is follows from the start of
+    `first` and its true service time, whatever end the plan states."""
+    if order.then not in served:
+        return
+    shift, then = served[order.then]
+    if order.first not in served:
+        detail = f"Visit {order.then} is served without {order.first}, which comes before it."
+        yield Violation("order", detail, shift.id, order.then)
+        return
+    first_shift, stop = served[order.first]
+    delay_s = then.start - stop.start - first.service_s_at(first_shift.skills)
+    if delay_s < order.min_delay_s:
+        early_s = order.min_delay_s - delay_s
+        detail = f"Visit {order.then} starts {early_s} s too soon after {order.first}."
+        yield Violation("order", detail, shift.id, order.then, early_s)
+    if order.max_delay_s is not None and delay_s > order.max_delay_s:
+        late_s = delay_s - order.max_delay_s
+        detail = f"Visit {order.then} starts {late_s} s too late after {order.first}."
+        yield Violation("order", detail, shift.id, order.then, late_s)

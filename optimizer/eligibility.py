@@ -4,7 +4,8 @@ Each rule is one function from a visit and the fleet to a bool array [shifts] th
 broken. The solver's matrix and the reasons told to people come from the same functions.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,10 +32,13 @@ class Fleet:
     cents_per_h: NDArray[np.int64]
     cents_per_visit: NDArray[np.int64]
     code_of_technician: dict[str, int]
+    scarcity: Mapping[str, int] = field(default_factory=dict)
     level_of: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    lacking: dict[tuple[tuple[str, int], ...], Mask] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, shifts: Sequence[Shift], travel: TravelMatrix) -> "Fleet":
+    def of(cls, shifts: Sequence[Shift], travel: TravelMatrix, visits: Sequence[Visit] = ()) -> "Fleet":
+        """visits: all that are to be served, from which follows which skills are scarce."""
         codes = {name: code for code, name in enumerate(dict.fromkeys(shift.technician for shift in shifts))}
         return cls(
             shifts=tuple(shifts),
@@ -45,13 +49,37 @@ class Fleet:
             cents_per_h=np.array([shift.cents_per_h for shift in shifts], np.int64),
             cents_per_visit=np.array([shift.cents_per_visit for shift in shifts], np.int64),
             code_of_technician=codes,
+            scarcity=scarcity(visits, shifts),
         )
+
+    def service_s(self, visit: Visit) -> NDArray[np.int64]:
+        """How long the work takes in every shift; see `Visit.service_s_at`."""
+        if not visit.service_s_by_level:
+            return np.full(len(self.shifts), visit.service_s, np.int64)
+        return np.array([visit.service_s_at(shift.skills) for shift in self.shifts], np.int64)
+
+    def scarce_permille(self, visit: Visit) -> NDArray[np.int64]:
+        """The scarcity of the skills that every shift has and the visit does not need, added up."""
+        permille = np.zeros(len(self.shifts), np.int64)
+        for skill, scarce in self.scarcity.items():
+            if skill not in visit.skills:
+                permille += (self.levels(skill) > 0) * scarce
+        return permille
 
     def levels(self, skill: str) -> NDArray[np.int64]:
         """The level of every shift in this skill, 0 where it is missing."""
         if skill not in self.level_of:
             self.level_of[skill] = np.array([shift.skills.get(skill, 0) for shift in self.shifts], np.int64)
         return self.level_of[skill]
+
+    def lacks(self, least: tuple[tuple[str, int], ...]) -> Mask:
+        """Which shifts are below one of these levels; kept for the next visit that asks the same."""
+        if least not in self.lacking:
+            below = np.zeros(len(self.shifts), np.bool_)
+            for skill, level in least:
+                below |= self.levels(skill) < level
+            self.lacking[least] = below
+        return self.lacking[least]
 
     def is_one_of(self, technicians: Iterable[str]) -> Mask:
         """Which shifts belong to these technicians."""
@@ -64,22 +92,30 @@ class Fleet:
         return np.where(self.start_place < 0, 0, metres)
 
 
+def scarcity(visits: Sequence[Visit], shifts: Sequence[Shift]) -> dict[str, int]:
+    """How scarce each skill is in permille: the share of the visits that need it over the share of the shifts that
+    have it, at most 1000."""
+    needing = Counter(skill for visit in visits for skill in visit.skills)
+    having = Counter(skill for shift in shifts for skill in shift.skills)
+    return {
+        skill: min(1000, 1000 * needing[skill] * len(shifts) // (len(visits) * count))
+        for skill, count in having.items()
+        if needing[skill]
+    }
+
+
 def lacks_skill(visit: Visit, fleet: Fleet) -> Mask:
-    broken = np.zeros(len(fleet.shifts), np.bool_)
-    for skill in visit.skills:
-        broken |= fleet.levels(skill) == 0
-    return broken
+    return fleet.lacks(tuple((skill, 1) for skill in visit.skills))
 
 
 def lacks_level(visit: Visit, fleet: Fleet) -> Mask:
-    broken = np.zeros(len(fleet.shifts), np.bool_)
-    for skill, least in visit.skills.items():
-        broken |= fleet.levels(skill) < least
-    return broken
+    return fleet.lacks(tuple(visit.skills.items()))
 
 
 def is_excluded(visit: Visit, fleet: Fleet) -> Mask:
     """Named as excluded, or others are required."""
+    if not visit.excluded and not visit.required:
+        return np.zeros(len(fleet.shifts), np.bool_)
     broken = fleet.is_one_of(visit.excluded)
     return broken | ~fleet.is_one_of(visit.required) if visit.required else broken
 

@@ -19,9 +19,14 @@ ReasonCode = Literal[
     "window",
     "visit_cap",
     "travel_cap",
+    "duration_cap",
+    "capacity",
+    "crew",
+    "order",
     "overlap",
     "notice",
 ]
+"""`travel_cap`: seconds or metres, the detail names which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +98,31 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Merge:
-    """A recombination of the pool by CP-SAT: when (iterations done), among how many routes, and what it gave."""
+class Epoch:
+    """A stretch of the search: how many iterations each worker did, at which temperature (ticks)."""
 
-    iterations: int
+    iterations: tuple[int, ...]
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A recombination of the pool by CP-SAT: after how many epochs, among how many routes, and what it gave. routes:
+    the visits of each shift by id, where it found something better."""
+
+    after_epochs: int
     columns: int
     status: str
     before_cents: int
     after_cents: int
+    elapsed_s: float = field(compare=False)
+    routes: Mapping[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """routes: one for each shift that has stops. objective: cents by the name of the term, see `objective`."""
+    """routes: one for each shift that has stops. objective: cents by the name of the term, see `objective`. epochs,
+    merges: what the search did, which `solve(..., replay=plan)` does again."""
 
     routes: tuple[Route, ...]
     unserved: tuple[Unserved, ...]
@@ -115,6 +132,7 @@ class Plan:
     iterations: int = 0
     elapsed_s: float = 0.0
     merges: tuple[Merge, ...] = ()
+    epochs: tuple[Epoch, ...] = ()
 
     @property
     def cost_cents(self) -> int:

@@ -6,7 +6,7 @@ CP-SAT chooses among at most `MAX_COLUMNS` of the rest, the incumbent its hint.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from ortools.linear_solver import pywraplp
 from ortools.sat.python import cp_model
 
 from optimizer.arrays import Indices, Ints, ProblemArrays
-from optimizer.ruin_recreate import Pool, Search
+from optimizer.pool import Pool
 
 MAX_POOL = 6_000
 """Columns of the relaxation."""
@@ -50,57 +50,59 @@ class Match:
     routes: tuple[Indices, Indices] | None
 
 
+@dataclass(frozen=True)
+class Incumbent:
+    """A plan: the visits of each shift in order, [shifts, stops], how many count, what each route costs, and the
+    cost of all with the prizes of what is left out. Ticks."""
+
+    visits: Indices
+    length: Indices
+    route_cost: Ints
+    cost: int
+
+
 def recombine(
-    arrays: ProblemArrays, search: Search, pool: Pool, *, time_limit_s: float | None, workers: int
+    arrays: ProblemArrays,
+    incumbent: Incumbent,
+    pools: Sequence[Pool],
+    *,
+    time_limit_s: float | None,
+    workers: int,
 ) -> Match:
-    """Looks for a better plan than the search's best among the routes of the pool. time_limit_s: None bounds
+    """Looks for a plan better than the incumbent among its routes and those of the pools. time_limit_s: None bounds
     the work and not the time, on one worker, so that the same input gives the same answer."""
     deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
-    columns = _columns(arrays, search, pool)
+    columns = _columns(arrays, incumbent, pools)
     if not columns.visits:
         return Match(0, "EMPTY", None)
-    if not columns.visits:
-        return Match(0, "EMPTY", None)
-    incumbent = int(search.best_cost[0])
     relaxation = _relaxation(arrays, columns, None if time_limit_s is None else 0.6 * time_limit_s)
     if relaxation is None:
         return Match(len(columns.cost), "UNKNOWN", None)
     bound, reduced_cost = relaxation
-    if incumbent - bound < 1:
+    if incumbent.cost - bound < 1:
         return Match(len(columns.cost), "BOUND", None)
     reduced_cost[: columns.incumbent] = -np.inf
-    promising = np.flatnonzero(reduced_cost < incumbent - bound)
+    promising = np.flatnonzero(reduced_cost < incumbent.cost - bound)
     chosen = promising[np.argsort(reduced_cost[promising], kind="stable")[:MAX_COLUMNS]]
     columns = columns.take(chosen)
     left_s = None if deadline is None else deadline - time.monotonic()
     status, picked = _choose(arrays, columns, left_s, workers)
-    if picked is None or _ticks(arrays, columns, picked) >= incumbent:
+    if picked is None or _ticks(arrays, columns, picked) >= incumbent.cost:
         return Match(len(columns.cost), status, None)
-    return Match(len(columns.cost), status, _assign(arrays, search, columns, picked))
+    return Match(len(columns.cost), status, _assign(arrays, incumbent, columns, picked))
 
 
-def _columns(arrays: ProblemArrays, search: Search, pool: Pool) -> Columns:
-    """The best plan's routes, then the pool's from the best solutions."""
-    used = np.flatnonzero(search.best_length)
-    visits = [search.best_visits[shift, : search.best_length[shift]].copy() for shift in used]
-    count = int(pool.size[0])
-    rows = np.argsort(pool.quality[:count], kind="stable")[:MAX_POOL]
-    visits += [pool.stops[pool.offset[row] : pool.offset[row + 1]] for row in rows]
-    costs = [route_ticks(arrays, int(shift), stops) for shift, stops in zip(used, visits, strict=False)]
-    return Columns(
-        visits=visits,
-        kind=np.concatenate([arrays.kind[used], pool.kind[rows]]),
-        cost=np.concatenate([np.array(costs, np.int64), pool.cost[rows]]),
-        incumbent=len(used),
-    )
-
-
-def route_ticks(arrays: ProblemArrays, shift: int, visits: Indices) -> int:
-    """What a shift costs that serves these visits in this order."""
-    places = [arrays.start_place[shift], *arrays.place[visits], arrays.end_place[shift]]
-    legs = arrays.leg[places[:-1], places[1:]].sum(axis=0, dtype=np.int64)
-    travel = legs[0] * arrays.per_s[shift] + legs[1] * arrays.per_m[shift]
-    return int(travel + arrays.fixed[shift] + arrays.assign[visits, shift].sum())
+def _columns(arrays: ProblemArrays, incumbent: Incumbent, pools: Sequence[Pool]) -> Columns:
+    """The incumbent's routes, then the pools' from the best solutions."""
+    used = np.flatnonzero(incumbent.length)
+    visits = [incumbent.visits[shift, : incumbent.length[shift]].copy() for shift in used]
+    kinds, costs = [arrays.shift["kind"][used]], [incumbent.route_cost[used]]
+    for pool in pools:
+        rows = np.argsort(pool.quality[: int(pool.size[0])], kind="stable")[: MAX_POOL // len(pools)]
+        visits += [pool.stops[pool.offset[row] : pool.offset[row + 1]] for row in rows]
+        kinds.append(pool.kind[rows])
+        costs.append(pool.cost[rows])
+    return Columns(visits, np.concatenate(kinds), np.concatenate(costs), len(used))
 
 
 def _relaxation(
@@ -113,8 +115,8 @@ def _relaxation(
     infinity = solver.infinity()
     scale = max(1.0, float(columns.cost.max()))
     objective = solver.Objective()
-    served = [solver.Constraint(1.0, 1.0) for _ in arrays.place]
-    used = [solver.Constraint(-infinity, float(count)) for count in np.bincount(arrays.kind)]
+    served = [solver.Constraint(1.0, 1.0) for _ in arrays.visit]
+    used = [solver.Constraint(-infinity, float(count)) for count in np.bincount(arrays.shift["kind"])]
     variables = []
     for visits, kind, cost in zip(columns.visits, columns.kind, columns.cost, strict=True):
         variable = solver.NumVar(0.0, infinity, "")
@@ -123,7 +125,7 @@ def _relaxation(
         used[kind].SetCoefficient(variable, 1.0)
         for visit in visits:
             served[visit].SetCoefficient(variable, 1.0)
-    for visit, prize in enumerate(arrays.prize):
+    for visit, prize in enumerate(arrays.visit["prize"]):
         unserved = solver.NumVar(0.0, infinity, "")
         objective.SetCoefficient(unserved, float(prize) / scale)
         served[visit].SetCoefficient(unserved, 1.0)
@@ -139,22 +141,22 @@ def _choose(
     """The cheapest rows of `columns` that serve each visit at most once."""
     model = cp_model.CpModel()
     chosen = [model.new_bool_var("") for _ in columns.visits]
-    serving: list[list[cp_model.IntVar]] = [[] for _ in arrays.place]
-    of_kind: list[list[cp_model.IntVar]] = [[] for _ in np.bincount(arrays.kind)]
+    serving: list[list[cp_model.IntVar]] = [[] for _ in arrays.visit]
+    of_kind: list[list[cp_model.IntVar]] = [[] for _ in np.bincount(arrays.shift["kind"])]
     for row, variable in enumerate(chosen):
         model.add_hint(variable, row < columns.incumbent)
         of_kind[columns.kind[row]].append(variable)
         for visit in columns.visits[row]:
             serving[visit].append(variable)
-    for variables, count in zip(of_kind, np.bincount(arrays.kind), strict=True):
+    for variables, count in zip(of_kind, np.bincount(arrays.shift["kind"]), strict=True):
         if len(variables) > count:
             model.add(cp_model.LinearExpr.sum(variables) <= int(count))
-    unserved = [model.new_bool_var("") for _ in arrays.place]
+    unserved = [model.new_bool_var("") for _ in arrays.visit]
     hinted = _served(arrays, columns, range(columns.incumbent))
     for visit, variables in enumerate(serving):
         model.add_exactly_one([*variables, unserved[visit]])
         model.add_hint(unserved[visit], not hinted[visit])
-    scaled = _scaled(np.concatenate([columns.cost, arrays.prize]))
+    scaled = _scaled(np.concatenate([columns.cost, arrays.visit["prize"]]))
     model.minimize(cp_model.LinearExpr.weighted_sum([*chosen, *unserved], scaled))
     solver = cp_model.CpSolver()
     solver.parameters.linearization_level = 2
@@ -173,7 +175,7 @@ def _choose(
 
 def _served(arrays: ProblemArrays, columns: Columns, rows: Iterable[int]) -> NDArray[np.bool_]:
     """Which visits these rows of `columns` serve."""
-    served = np.zeros(len(arrays.place), np.bool_)
+    served = np.zeros(len(arrays.visit), np.bool_)
     for row in rows:
         served[columns.visits[row]] = True
     return served
@@ -182,7 +184,7 @@ def _served(arrays: ProblemArrays, columns: Columns, rows: Iterable[int]) -> NDA
 def _ticks(arrays: ProblemArrays, columns: Columns, picked: NDArray[np.intp]) -> int:
     """What a plan of these routes costs with the prizes of the visits that they leave out."""
     unserved = ~_served(arrays, columns, picked)
-    return int(columns.cost[picked].sum() + arrays.prize[unserved].sum())
+    return int(columns.cost[picked].sum() + arrays.visit["prize"][unserved].sum())
 
 
 def _scaled(ticks: Ints) -> list[int]:
@@ -193,13 +195,15 @@ def _scaled(ticks: Ints) -> list[int]:
 
 def _assign(
     arrays: ProblemArrays,
-    search: Search,
+    incumbent: Incumbent,
     columns: Columns,
     picked: NDArray[np.intp],
 ) -> tuple[Indices, Indices]:
     """Gives each picked route to a free shift of its kind."""
-    visits, length = np.zeros_like(search.best_visits), np.zeros_like(search.best_length)
-    free = {kind: list(np.flatnonzero(arrays.kind == kind)) for kind in range(int(arrays.kind.max()) + 1)}
+    longest = max(len(columns.visits[row]) for row in picked)
+    visits, length = np.zeros((len(incumbent.length), longest), np.int32), np.zeros_like(incumbent.length)
+    kinds = arrays.shift["kind"]
+    free = {kind: list(np.flatnonzero(kinds == kind)) for kind in np.unique(kinds).tolist()}
     for row in picked:
         shift = free[int(columns.kind[row])].pop(0)
         stops = columns.visits[row]

@@ -24,7 +24,7 @@ from optimizer.arrays import TICKS_PER_CENT, ProblemArrays, build_arrays, cents
 from optimizer.eligibility import UNLIMITED, Fleet
 from optimizer.objective import objective, technician_by_visit
 from optimizer.plan import Plan, Progress, Route
-from optimizer.problem import UNREACHABLE, Problem
+from optimizer.problem import UNREACHABLE, InvalidProblem, Problem
 from optimizer.schedule import Infeasible, time_route
 from optimizer.unserved import explain_unserved
 
@@ -50,8 +50,10 @@ def solve_by_routing(
     numbers, of which guided local search uses few; plans differ between runs by what fits the time.
     Raises `InvalidProblem` like `solve`.
     """
+    if problem.crews or problem.orders or problem.weights.fairness_cents_per_h2:
+        raise InvalidProblem("engine", "crews, orders and fairness need the engine `search`")
     began = time.monotonic()
-    fleet = Fleet.of(problem.shifts, problem.travel)
+    fleet = Fleet.of(problem.shifts, problem.travel, problem.visits)
     arrays = build_arrays(problem, fleet, technician_by_visit(start))
     sequences: list[list[str]] = [[] for _ in problem.shifts]
     watch = Watch(problem, arrays, began, time_limit_s, on_progress, should_stop)
@@ -142,7 +144,7 @@ class Watch:
         assert self.best_ticks is not None
         left_out = [self.problem.visits[row] for row in np.flatnonzero(self.unserved)]
         prizes = sum(self.problem.prize_cents(visit) for visit in left_out) * TICKS_PER_CENT
-        ticks = self.best_ticks - int(self.arrays.prize[self.unserved].sum()) + prizes
+        ticks = self.best_ticks - int(self.arrays.visit["prize"][self.unserved].sum()) + prizes
         fraction = min(1.0, elapsed_s / self.time_limit_s)
         return Progress(elapsed_s, fraction, self.solutions, cents(ticks), len(left_out))
 
@@ -154,24 +156,26 @@ class Model:
     def __init__(self, problem: Problem, arrays: ProblemArrays, seed: int) -> None:
         self.problem = problem
         self.arrays = arrays
-        self.allowed = arrays.allowed.copy()
+        self.allowed = arrays.pair["allowed"].copy()
         self.visits = len(problem.visits)
         self.shifts = len(problem.shifts)
-        self.origin = int(arrays.shift_start.min())
-        self.horizon = int(arrays.shift_end.max()) - self.origin
-        ends = np.concatenate((arrays.start_place, arrays.end_place))
+        self.origin = int(arrays.shift["start"].min())
+        self.horizon = int(arrays.shift["end"].max()) - self.origin
+        ends = np.concatenate((arrays.shift["start_place"], arrays.shift["end_place"]))
         places, node_of_end = np.unique(ends, return_inverse=True)
-        self.place_of_node = np.concatenate((arrays.place, places)).astype(np.int64)
+        self.place_of_node = np.concatenate((arrays.visit["place"], places)).astype(np.int64)
         nodes = (self.visits + node_of_end).tolist()
         self.manager = pywrapcp.RoutingIndexManager(
             len(self.place_of_node), self.shifts, nodes[: self.shifts], nodes[self.shifts :]
         )
         self.routing = pywrapcp.RoutingModel(self.manager)
         self.routing.solver().ReSeed(seed)
+        self.durations: dict[bytes, int] = {}
         self._price_legs()
         self._keep_hours()
         self._limit_visits()
         self._limit_travel()
+        self._limit_loads()
         self._choose_technicians()
 
     def solve(self, time_limit_s: float, start: Plan | None, watch: Watch) -> list[list[str]]:
@@ -210,36 +214,54 @@ class Model:
         way = seconds < UNREACHABLE
         evaluators: dict[tuple[int, int, bytes], int] = {}
         for shift in range(self.shifts):
-            per_s, per_m = int(arrays.per_s[shift]), int(arrays.per_m[shift])
-            assign = arrays.assign[:, shift]
+            per_s, per_m = int(arrays.shift["per_s"][shift]), int(arrays.shift["per_m"][shift])
+            assign = arrays.pair["assign"][:, shift]
             key = (per_s, per_m, assign.tobytes())
             if key not in evaluators:
                 ticks = np.where(way, seconds * per_s + metres * per_m, 0)
                 ticks[:, : self.visits] += assign
                 evaluators[key] = self._matrix(ticks)
             self.routing.SetArcCostEvaluatorOfVehicle(evaluators[key], shift)
-            self.routing.SetFixedCostOfVehicle(int(arrays.fixed[shift]), shift)
+            self.routing.SetFixedCostOfVehicle(int(arrays.shift["fixed"][shift]), shift)
         for visit in range(self.visits):
-            self.routing.AddDisjunction([self.manager.NodeToIndex(visit)], int(arrays.prize[visit]))
+            self.routing.AddDisjunction([self.manager.NodeToIndex(visit)], int(arrays.visit["prize"][visit]))
 
     def _keep_hours(self) -> None:
         """Service and travel take their time; starts lie in the windows, routes in their shifts."""
-        duration_s = self._legs(0)
-        duration_s[: self.visits] += self.arrays.service_s[:, None]
-        transit = self._matrix(np.minimum(duration_s, UNREACHABLE))
-        self.routing.AddDimension(transit, self.horizon, self.horizon, False, "time")
+        transits = [self._durations(shift) for shift in range(self.shifts)]
+        self.routing.AddDimensionWithVehicleTransits(transits, self.horizon, self.horizon, False, "time")
         times = self.routing.GetDimensionOrDie("time")
-        service_s = [0] * self.routing.Size()
-        for visit in range(self.visits):
-            service_s[self.manager.NodeToIndex(visit)] = int(self.arrays.service_s[visit])
-        for shift in range(self.shifts):
-            first = int(self.arrays.shift_start[shift]) - self.origin
-            last = int(self.arrays.shift_end[shift]) - self.origin
+        for shift, work in enumerate(self.arrays.shift):
+            first, last = int(work["start"]) - self.origin, int(work["end"]) - self.origin
             times.CumulVar(self.routing.Start(shift)).SetRange(first, last)
             times.CumulVar(self.routing.End(shift)).SetRange(first, last)
+            if work["max_duration_s"] < UNLIMITED:
+                times.SetSpanUpperBoundForVehicle(int(work["max_duration_s"]), shift)
+            if work["overtime_per_s"]:
+                paid_from = int(work["overtime_from"]) - self.origin
+                times.SetCumulVarSoftUpperBound(
+                    self.routing.End(shift), paid_from, int(work["overtime_per_s"])
+                )
+            service_s = [0] * self.routing.Size()
+            for visit, lasts_s in enumerate(self.arrays.pair["service_s"][:, shift].tolist()):
+                service_s[self.manager.NodeToIndex(visit)] = lasts_s
             self._take_breaks(times, service_s, shift, first, last)
-        for visit in range(self.visits):
+        for visit, record in enumerate(self.arrays.visit):
             self._open_windows(times, visit)
+            if record["sla_per_s"]:
+                due = max(0, min(int(record["sla_due"]) - self.origin, self.horizon))
+                index = self.manager.NodeToIndex(visit)
+                times.SetCumulVarSoftUpperBound(index, due, int(record["sla_per_s"]))
+
+    def _durations(self, shift: int) -> int:
+        """The evaluator of service and the way from it, one for all shifts that are equally quick."""
+        service_s = self.arrays.pair["service_s"][:, shift]
+        key = service_s.tobytes()
+        if key not in self.durations:
+            seconds = self._legs(0)
+            seconds[: self.visits] += service_s[:, None]
+            self.durations[key] = self._matrix(np.minimum(seconds, UNREACHABLE))
+        return self.durations[key]
 
     def _take_breaks(
         self, times: pywrapcp.RoutingDimension, service_s: list[int], shift: int, first: int, last: int
@@ -261,9 +283,9 @@ class Model:
 
     def _open_windows(self, times: pywrapcp.RoutingDimension, visit: int) -> None:
         """A visit whose windows all lie outside the hours of the fleet is for nobody."""
-        count = int(self.arrays.window_count[visit])
-        starts = np.maximum(self.arrays.window_start[visit, :count] - self.origin, 0)
-        ends = np.minimum(self.arrays.window_end[visit, :count] - self.origin, self.horizon)
+        count = int(self.arrays.visit["windows"][visit])
+        starts = np.maximum(self.arrays.window[visit, :count, 0] - self.origin, 0)
+        ends = np.minimum(self.arrays.window[visit, :count, 1] - self.origin, self.horizon)
         inside = starts <= ends
         starts, ends = starts[inside].tolist(), ends[inside].tolist()
         if not starts:
@@ -276,7 +298,7 @@ class Model:
                 cumul.RemoveInterval(end + 1, start - 1)
 
     def _limit_visits(self) -> None:
-        caps = np.minimum(self.arrays.max_visits, self.visits)
+        caps = np.minimum(self.arrays.shift["max_visits"], self.visits)
         if (caps >= self.visits).all():
             return
         one = [1] * self.visits + [0] * (len(self.place_of_node) - self.visits)
@@ -284,12 +306,18 @@ class Model:
         self.routing.AddDimensionWithVehicleCapacity(transit, 0, caps.tolist(), True, "visits")
 
     def _limit_travel(self) -> None:
-        caps = self.arrays.max_travel_m
-        if (caps >= UNLIMITED).all():
-            return
-        self.routing.AddDimensionWithVehicleCapacity(
-            self._matrix(self._legs(1)), 0, caps.tolist(), True, "metres"
-        )
+        for unit, name in ((0, "max_travel_s"), (1, "max_travel_m")):
+            caps = self.arrays.shift[name]
+            if (caps < UNLIMITED).any():
+                legs = self._matrix(self._legs(unit))
+                self.routing.AddDimensionWithVehicleCapacity(legs, 0, caps.tolist(), True, name)
+
+    def _limit_loads(self) -> None:
+        ends = [0] * (len(self.place_of_node) - self.visits)
+        for kind in range(self.arrays.load.shape[1]):
+            transit = self.routing.RegisterUnaryTransitVector([*self.arrays.load[:, kind].tolist(), *ends])
+            capacity = self.arrays.capacity[:, kind].tolist()
+            self.routing.AddDimensionWithVehicleCapacity(transit, 0, capacity, True, f"goods {kind}")
 
     def _choose_technicians(self) -> None:
         """`SetAllowedVehiclesForIndex` raises TypeError in the Python wheel of 9.15; the variable takes the

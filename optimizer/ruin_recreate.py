@@ -5,6 +5,9 @@ Science 54 (2020). Each iteration tears strings of adjacent stops out of neighbo
 back one by one where they cost least (recreate), and keeps the result by simulated annealing. Routes that
 were kept go into a pool (see `recombination`). Here a route belongs to a shift of its own hours, costs and
 rights, visits may stay unserved for their prize, and those absent visits join the ruined ones.
+
+Several workers may search the same routes side by side, each its own shifts (see `zones`): a worker changes no
+route, and moves no visit, that is not its own.
 """
 
 from typing import NamedTuple
@@ -12,18 +15,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.arrays import Indices, Ints, ProblemArrays
-from optimizer.kernel import kernel
+from optimizer.arrays import NEVER, Indices, Ints, ProblemArrays, Records
+from optimizer.kernel import inner_kernel, int64, kernel
+from optimizer.pool import Pool, keep_route
+from optimizer.proximity import NEIGHBOURS
 from optimizer.schedule import (
-    NEVER,
     Routes,
+    duration_with,
     earliest_in,
     empty_routes,
+    fairness_with,
     first_start,
+    has_room,
     insert_after,
-    most_stops,
+    insert_known,
+    is_too_far,
     refresh,
+    remove_node,
     span_of_starts,
+    ticks_of_insertion,
 )
 
 Floats = NDArray[np.float64]
@@ -32,18 +42,15 @@ Floats = NDArray[np.float64]
 MEAN_REMOVED = 10
 LONGEST_STRING = 10
 SPLIT_RATE = 0.5
-SPLIT_DEPTH = 0.01
+SPLIT_DEPTH = 0.3
 BLINK_RATE = 0.01
 
-NEIGHBOURS = 40
-"""Visits next to which a visit is tried; nearly all good insertions are beside one of the nearest forty."""
-ADJACENT = 120
-"""Visits whose routes a ruin may reach from its seed."""
 JOINING_NEARBY = 8
 JOINING_ANYWHERE = 3
 """Absent visits that join one ruin, near its seed and from anywhere."""
 WIDE_RATE = 0.2
 """How often a visit that finds no place beside its neighbours is tried at every position."""
+EVERYWHERE = 2.0
 HARVEST_GAP = 0.02
 """Routes of solutions at most this much dearer than the best go into the pool."""
 
@@ -52,349 +59,446 @@ ORDER_WEIGHTS = np.cumsum([4.0, 4.0, 2.0, 1.0, 2.0, 2.0, 2.0, 2.0])
 in the place of demand, and the number of shifts to choose from as one more."""
 DEAREST_PRIZE_FIRST, FEW_SHIFTS_FIRST = 1, 7
 
+ANY_PRICE = NEVER
+"""A limit of ticks that no insertion reaches."""
 
-class Pool(NamedTuple):
-    """Routes seen, each set of visits once for each kind of shift, at its cheapest order. stops: all
-    sequences end to end, route i from offset[i] to offset[i + 1]. cost: ticks of the route; quality: ticks of
-    the best solution it was in. slots: open-addressing hash table of route numbers by signature, -1 for free.
-    token: random 64 bits for each visit, then for each kind; a signature is the exclusive or of them
-    (Zobrist).
-    """
 
-    stops: Indices
-    offset: Ints
-    kind: Indices
-    cost: Ints
-    quality: Ints
-    signature: NDArray[np.uint64]
-    slots: Indices
-    token: NDArray[np.uint64]
-    size: Ints
+STATE = np.dtype(
+    [
+        ("me", "i8"), ("cost", "i8"), ("best_cost", "i8"), ("outside", "i8"), ("iteration", "i8"), ("random", "u8"),
+        ("seeds", "i8"), ("absent", "i8"), ("waiting", "i8"), ("called", "i8"), ("touched", "i8"), ("stale", "i8"),
+        ("open_kinds", "i8"),
+    ],
+    align=True,
+)  # fmt: skip
+"""The variables of one worker. me: its number. cost: ticks of its routes and of the prizes of its absent visits;
+best_cost: of its best plan since `start_from_here`; outside: of all others, fixed while it works. The rest: how many
+of the lists of the same names count."""
 
 
 class Search(NamedTuple):
-    """The state of one search. Arrays of one element are its variables. absent: the visits not served,
-    absent_at: where each stands in that list or -1. waiting: visits torn out and not yet back. saved_*: the
-    routes touched by the iteration as they were before. orders: [orders, visits] keys, see `orders_of`.
-    candidate_*: positions to be tried.
+    """One worker. state: `STATE`, one element. routes: shared by the workers; owner: which worker each shift belongs
+    to. before: the touched routes as they were. seeds: the visits around which it ruins, those of its routes and its
+    absent ones. absent: its visits not served, absent_at: where each stands in that list or -1. waiting: visits torn
+    out or called in, in this iteration. called: those of them that were absent before it. touched: the shifts changed
+    in this iteration, touched_in: the last iteration that changed each. idle: an unused shift of each kind, of
+    idle_count; open_kinds: the kinds that have one, open_at: where each stands in that list or -1. stale: shifts that
+    differ from the best plan. best_visits, best_length: shared, the best plan. orders: [orders, visits] keys, see
+    `orders_of`. candidate: [positions, 2], shift and node to be tried. first, last: see `schedule.span_of_starts`.
     """
 
+    state: Records
     routes: Routes
-    cost: Ints
-    iteration: Ints
-    random: NDArray[np.uint64]
+    before: Routes
+    owner: Indices
+    seeds: Indices
     absent: Indices
     absent_at: Indices
-    absent_count: Ints
     waiting: Indices
-    waiting_count: Ints
+    called: Indices
     sort_key: Floats
     orders: Floats
     neighbours: Indices
     adjacent: Indices
     touched: Indices
-    touched_count: Ints
     touched_in: Ints
-    saved_visits: Indices
-    saved_length: Indices
-    saved_absent: Indices
-    saved_absent_count: Ints
+    idle: Indices
+    idle_count: Indices
+    open_kinds: Indices
+    open_at: Indices
+    stale: Indices
+    is_stale: NDArray[np.bool_]
     best_visits: Indices
     best_length: Indices
-    best_cost: Ints
-    tried_kind: Ints
-    candidate_shift: Indices
-    candidate_node: Indices
-    earliest: Ints
-    latest: Ints
+    candidate: Indices
+    first: Ints
+    last: Ints
 
 
-def new_search(arrays: ProblemArrays, seed: int) -> Search:
-    """A search with nothing served yet."""
-    visits, shifts = arrays.allowed.shape
-    routes = empty_routes(arrays, most_stops(arrays))
+def new_search(
+    arrays: ProblemArrays,
+    routes: Routes,
+    owner: Indices,
+    best: tuple[Indices, Indices],
+    near: tuple[Indices, Indices],
+    me: int,
+    seed: int,
+) -> Search:
+    """Worker `me` of these routes, owning nothing yet. owner, best: shared by all workers of `routes`."""
+    visits, shifts = arrays.pair.shape
+    kinds = int(arrays.shift["kind"].max(initial=-1)) + 1
     breaks = arrays.pauses.shape[1]
-    may_be_served = np.flatnonzero(arrays.allowed.any(axis=1)).astype(np.int32)
-    absent = np.zeros(visits, np.int32)
-    absent[: len(may_be_served)] = may_be_served
-    absent_at = np.full(visits, -1, np.int32)
-    absent_at[may_be_served] = np.arange(len(may_be_served))
-    neighbours, adjacent = _near(arrays)
+    state = np.zeros(1, STATE)
+    state["me"] = me
+    state["random"] = np.random.default_rng((seed, me)).integers(1, 2**63)
     return Search(
+        state=state,
         routes=routes,
-        cost=np.array([arrays.prize.sum()], np.int64),
-        iteration=np.zeros(1, np.int64),
-        random=np.random.default_rng(seed).integers(1, 2**63, 1).astype(np.uint64),
-        absent=absent,
-        absent_at=absent_at,
-        absent_count=np.array([len(may_be_served)], np.int64),
+        before=empty_routes(arrays, routes.node.shape[1] - 2),
+        owner=owner,
+        seeds=np.zeros(visits, np.int32),
+        absent=np.zeros(visits, np.int32),
+        absent_at=np.full(visits, -1, np.int32),
         waiting=np.zeros(visits, np.int32),
-        waiting_count=np.zeros(1, np.int64),
+        called=np.zeros(visits, np.int32),
         sort_key=np.zeros(visits),
         orders=orders_of(arrays),
-        neighbours=neighbours,
-        adjacent=adjacent,
+        neighbours=near[0],
+        adjacent=near[1],
         touched=np.zeros(shifts, np.int32),
-        touched_count=np.zeros(1, np.int64),
         touched_in=np.full(shifts, -1, np.int64),
-        saved_visits=np.zeros_like(routes.visits),
-        saved_length=np.zeros_like(routes.length),
-        saved_absent=np.zeros(visits, np.int32),
-        saved_absent_count=np.zeros(1, np.int64),
-        best_visits=np.zeros_like(routes.visits),
-        best_length=np.zeros_like(routes.length),
-        best_cost=np.array([arrays.prize.sum()], np.int64),
-        tried_kind=np.full(shifts, -1, np.int64),
-        candidate_shift=np.zeros(visits + shifts + 2 * NEIGHBOURS, np.int32),
-        candidate_node=np.zeros(visits + shifts + 2 * NEIGHBOURS, np.int32),
-        earliest=np.zeros(breaks + 1, np.int64),
-        latest=np.zeros(breaks + 1, np.int64),
-    )
-
-
-def new_pool(arrays: ProblemArrays, seed: int, capacity: int = 100_000, stops: int = 2_000_000) -> Pool:
-    """An empty pool for `capacity` routes with `stops` stops together."""
-    tokens = len(arrays.place) + (int(arrays.kind.max()) + 1 if len(arrays.kind) else 0)
-    return Pool(
-        stops=np.zeros(stops, np.int32),
-        offset=np.zeros(capacity + 1, np.int64),
-        kind=np.zeros(capacity, np.int32),
-        cost=np.zeros(capacity, np.int64),
-        quality=np.zeros(capacity, np.int64),
-        signature=np.zeros(capacity, np.uint64),
-        slots=np.full(1 << (2 * capacity - 1).bit_length(), -1, np.int32),
-        token=np.random.default_rng((seed, 1)).integers(1, 2**63, tokens).astype(np.uint64),
-        size=np.zeros(1, np.int64),
+        idle=np.zeros(kinds, np.int32),
+        idle_count=np.zeros(kinds, np.int32),
+        open_kinds=np.zeros(kinds, np.int32),
+        open_at=np.full(kinds, -1, np.int32),
+        stale=np.zeros(shifts, np.int32),
+        is_stale=np.zeros(shifts, np.bool_),
+        best_visits=best[0],
+        best_length=best[1],
+        candidate=np.zeros((visits + shifts + 2 * NEIGHBOURS, 2), np.int32),
+        first=np.zeros(breaks + 1, np.int64),
+        last=np.zeros(breaks + 1, np.int64),
     )
 
 
 def orders_of(arrays: ProblemArrays) -> Floats:
-    """In which order visits are put back, ascending by key, one row an order: at random (zeros), dearest
-    prize first, far from homes first, close first, short windows first, early first, early closing first, few
+    """In which order visits are put back, ascending by key, one row an order: at random (zeros), largest load or
+    dearest prize first, far from homes first, close first, short windows first, early first, early closing first, few
     shifts first."""
-    opens = arrays.window_start[:, 0]
-    closes = arrays.window_end[np.arange(len(opens)), arrays.window_count - 1]
-    to_visit_s = arrays.leg[arrays.start_place, arrays.place[:, None], 0].astype(np.int64)
-    remoteness = np.where(arrays.allowed, to_visit_s, NEVER).min(axis=1, initial=NEVER)
-    choices = arrays.allowed.sum(axis=1)
-    rows = [
-        np.zeros(len(opens)), -arrays.prize, -remoteness, remoteness, closes - opens, opens, closes, choices,
+    rows = np.arange(len(arrays.visit))
+    opens, closes = arrays.window[:, 0, 0], arrays.window[rows, arrays.visit["windows"] - 1, 1]
+    to_visit_s = arrays.leg_to[arrays.visit["place"][:, None], arrays.shift["start_place"], 0].astype(
+        np.int64
+    )
+    allowed = arrays.pair["allowed"]
+    remoteness = np.where(allowed, to_visit_s, NEVER).min(axis=1, initial=NEVER)
+    first = -arrays.load.sum(axis=1) if (arrays.load > 0).any() else -arrays.visit["prize"]
+    keys = [
+        np.zeros(len(rows)), first, -remoteness, remoteness, closes - opens, opens, closes, allowed.sum(axis=1),
     ]  # fmt: skip
-    return np.array(rows, np.float64)
+    return np.array(keys, np.float64)
 
 
-def _near(arrays: ProblemArrays) -> tuple[Indices, Indices]:
-    """For each visit the nearest by travel and waiting that some shift may serve together with it, and the
-    nearest by travel alone."""
-    visits = len(arrays.place)
-    rights, pattern = np.unique(arrays.allowed, axis=0, return_inverse=True)
-    together = rights.astype(np.float32) @ rights.T.astype(np.float32) > 0
-    neighbours = np.zeros((visits, min(NEIGHBOURS, max(visits - 1, 0))), np.int32)
-    adjacent = np.zeros((visits, min(ADJACENT, max(visits - 1, 0))), np.int32)
-    for first in range(0, visits, 256):
-        rows = np.arange(first, min(first + 256, visits))
-        fit, travel = np.empty((len(rows), visits), np.float32), np.empty((len(rows), visits), np.float32)
-        _proximity(arrays, first, pattern.reshape(-1), together, fit, travel)
-        neighbours[rows] = _smallest(fit, rows, neighbours)
-        adjacent[rows] = _smallest(travel, rows, adjacent)
-    return neighbours, adjacent
+# Randomness
 
 
-@kernel
-def _proximity(
-    arrays: ProblemArrays,
-    first: int,
-    pattern: NDArray[np.intp],
-    together: NDArray[np.bool_],
-    fit: NDArray[np.float32],
-    travel: NDArray[np.float32],
-) -> None:
-    """Rows from visit `first` on. travel: seconds there and back. fit: seconds from one to the other in the
-    better order, waiting counted a fifth and being late once as in Vidal et al. (Computers & OR 40, 2013);
-    infinite where no shift may serve both: together, by the visits' pattern of rights."""
-    leg, place, service_s = arrays.leg, arrays.place, arrays.service_s
-    opens, closes, windows = arrays.window_start, arrays.window_end, arrays.window_count
-    for other in range(fit.shape[1]):
-        other_opens, other_closes = opens[other, 0], closes[other, windows[other] - 1]
-        for row in range(fit.shape[0]):
-            one = first + row
-            there_s = leg[place[one], place[other], 0]
-            back_s = leg[place[other], place[one], 0]
-            travel[row, other] = float(there_s) + float(back_s)
-            fit[row, other] = np.inf
-            if together[pattern[one], pattern[other]]:
-                one_opens, one_closes = opens[one, 0], closes[one, windows[one] - 1]
-                over, other_over = service_s[one] + there_s, service_s[other] + back_s
-                waiting = 0.2 * max(other_opens - one_closes - over, 0)
-                after = waiting + there_s + max(one_opens + over - other_closes, 0)
-                waiting = 0.2 * max(one_opens - other_closes - other_over, 0)
-                before = waiting + back_s + max(other_opens + other_over - one_closes, 0)
-                fit[row, other] = min(after, before)
-
-
-def _smallest(keys: NDArray[np.float32], rows: NDArray[np.int64], like: Indices) -> Indices:
-    """The columns of the smallest keys of each row in ascending order, the visit itself left out."""
-    keys[np.arange(len(rows)), rows] = np.inf
-    count = like.shape[1]
-    if count == 0:
-        return like[rows]
-    nearest = np.argpartition(keys, count - 1, axis=1)[:, :count]
-    order = np.argsort(np.take_along_axis(keys, nearest, 1), axis=1, kind="stable")
-    return np.take_along_axis(nearest, order, 1).astype(np.int32)
-
-
-@kernel
-def random_unit(search: Search) -> float:
+@inner_kernel
+def random_unit(state: Records) -> float:
     """Uniform in [0, 1), by xorshift64* (Vigna, ACM Transactions on Mathematical Software 42, 2016)."""
-    x = search.random[0]
+    x = state[0].random
     x ^= x >> np.uint64(12)
     x ^= x << np.uint64(25)
     x ^= x >> np.uint64(27)
-    search.random[0] = x
+    state[0].random = x
     return float((x * np.uint64(2685821657736338717)) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
+@inner_kernel
+def random_below(state: Records, bound: int) -> int:
+    return int(random_unit(state) * bound)
+
+
+# What belongs to a worker
+
+
 @kernel
-def random_below(search: Search, bound: int) -> int:
-    return int(random_unit(search) * bound)
+def start_from_here(arrays: ProblemArrays, search: Search) -> None:
+    """Takes stock of what `owner` and `absent` give this worker: its idle shifts, seeds and cost. The plan as it
+    stands is its best."""
+    routes, state = search.routes, search.state[0]
+    state.seeds, state.stale, state.cost = 0, 0, 0
+    for shift in range(len(search.owner)):
+        if search.owner[shift] != state.me:
+            continue
+        state.cost += routes.row[shift].cost
+        for k in range(1, routes.row[shift].length + 1):
+            search.seeds[state.seeds] = routes.node[shift, k].visit
+            state.seeds += 1
+        _copy_to_best(search, shift)
+        search.is_stale[shift] = False
+    for k in range(state.absent):
+        search.seeds[state.seeds] = search.absent[k]
+        state.seeds += 1
+        state.cost += arrays.visit[search.absent[k]].prize
+    state.best_cost = state.cost
+    _find_idle(arrays, search)
+
+
+@inner_kernel
+def _find_idle(arrays: ProblemArrays, search: Search) -> None:
+    state = search.state[0]
+    search.idle_count[:] = 0
+    search.open_at[:] = -1
+    state.open_kinds = 0
+    for shift in range(len(search.owner) - 1, -1, -1):
+        if search.owner[shift] == state.me and search.routes.row[shift].length == 0:
+            _fall_idle(arrays, search, shift)
+
+
+@inner_kernel
+def _fall_idle(arrays: ProblemArrays, search: Search, shift: int) -> None:
+    state, kind = search.state[0], arrays.shift[shift].kind
+    search.idle[kind] = shift
+    search.idle_count[kind] += 1
+    if search.open_at[kind] < 0:
+        search.open_at[kind] = state.open_kinds
+        search.open_kinds[state.open_kinds] = kind
+        state.open_kinds += 1
+
+
+@inner_kernel
+def _leave_idle(arrays: ProblemArrays, search: Search, shift: int) -> None:
+    """An idle shift is used; another of its kind takes its place."""
+    state, kind = search.state[0], arrays.shift[shift].kind
+    search.idle_count[kind] -= 1
+    if search.idle_count[kind] == 0:
+        state.open_kinds -= 1
+        last = search.open_kinds[state.open_kinds]
+        search.open_kinds[search.open_at[kind]] = last
+        search.open_at[last] = search.open_at[kind]
+        search.open_at[kind] = -1
+    elif search.idle[kind] == shift:
+        for other in range(len(search.owner)):
+            used = search.routes.row[other].length > 0 or other == shift
+            if not used and arrays.shift[other].kind == kind and search.owner[other] == state.me:
+                search.idle[kind] = other
+                return
 
 
 @kernel
 def leave_out(search: Search, visit: int) -> None:
     """Notes a visit as absent."""
-    search.absent_at[visit] = search.absent_count[0]
-    search.absent[search.absent_count[0]] = visit
-    search.absent_count[0] += 1
+    state = search.state[0]
+    search.absent_at[visit] = state.absent
+    search.absent[state.absent] = visit
+    state.absent += 1
 
 
-@kernel
-def call_in(search: Search, visit: int) -> None:
-    """An absent visit waits to be put back."""
-    search.absent_count[0] -= 1
-    last = search.absent[search.absent_count[0]]
+@inner_kernel
+def _no_longer_absent(search: Search, visit: int) -> None:
+    state = search.state[0]
+    state.absent -= 1
+    last = search.absent[state.absent]
     search.absent[search.absent_at[visit]] = last
     search.absent_at[last] = search.absent_at[visit]
     search.absent_at[visit] = -1
-    search.waiting[search.waiting_count[0]] = visit
-    search.waiting_count[0] += 1
 
 
-@kernel
+@inner_kernel
+def call_in(search: Search, visit: int) -> None:
+    """An absent visit waits to be put back."""
+    state = search.state[0]
+    _no_longer_absent(search, visit)
+    search.waiting[state.waiting] = visit
+    state.waiting += 1
+    search.called[state.called] = visit
+    state.called += 1
+
+
+# One iteration and its undoing
+
+
+@inner_kernel
+def begin(search: Search) -> None:
+    state = search.state[0]
+    state.iteration += 1
+    state.touched, state.waiting, state.called = 0, 0, 0
+
+
+@inner_kernel
+def _copy_route(source: Routes, target: Routes, shift: int) -> None:
+    """Copies all that `schedule.refresh` derives of one route."""
+    n = source.row[shift].length
+    target.row[shift] = source.row[shift]
+    for kind in range(source.load.shape[1]):
+        target.load[shift, kind] = source.load[shift, kind]
+    for k in range(n + 2):
+        target.node[shift, k] = source.node[shift, k]
+    for k in range(n + 1):
+        for b in range(source.ready.shape[2]):
+            target.ready[shift, k, b] = source.ready[shift, k, b]
+            target.latest[shift, k + 1, b] = source.latest[shift, k + 1, b]
+    if source.span.shape[1] > 0:
+        for k in range(n + 2):
+            for part in range(3):
+                target.span[shift, k, part] = source.span[shift, k, part]
+
+
+@inner_kernel
 def touch(search: Search, shift: int) -> None:
     """Saves a route as it was before this iteration."""
-    if search.touched_in[shift] == search.iteration[0]:
+    state = search.state[0]
+    if search.touched_in[shift] == state.iteration:
         return
-    search.touched_in[shift] = search.iteration[0]
-    search.touched[search.touched_count[0]] = shift
-    search.touched_count[0] += 1
-    search.saved_length[shift] = search.routes.length[shift]
-    for k in range(search.routes.length[shift]):
-        search.saved_visits[shift, k] = search.routes.visits[shift, k]
+    search.touched_in[shift] = state.iteration
+    search.touched[state.touched] = shift
+    state.touched += 1
+    _copy_route(search.routes, search.before, shift)
 
 
-@kernel
-def begin(search: Search) -> None:
-    search.iteration[0] += 1
-    search.touched_count[0] = 0
-    search.waiting_count[0] = 0
-    search.saved_absent_count[0] = search.absent_count[0]
-    for k in range(search.absent_count[0]):
-        search.saved_absent[k] = search.absent[k]
+@inner_kernel
+def restore(arrays: ProblemArrays, search: Search, cost: int) -> None:
+    """Undoes the iteration."""
+    routes, state = search.routes, search.state[0]
+    for k in range(state.waiting):
+        visit = int64(search.waiting[k])
+        routes.spot[visit].shift = -1
+        if search.absent_at[visit] >= 0:
+            _no_longer_absent(search, visit)
+    for k in range(state.called):
+        leave_out(search, int64(search.called[k]))
+    for t in range(state.touched):
+        shift = int64(search.touched[t])
+        was_used, is_used = search.before.row[shift].length > 0, routes.row[shift].length > 0
+        if is_used and not was_used:
+            _fall_idle(arrays, search, shift)
+        elif was_used and not is_used:
+            _leave_idle(arrays, search, shift)
+        _copy_route(search.before, routes, shift)
+        for k in range(1, routes.row[shift].length + 1):
+            spot = routes.spot[routes.node[shift, k].visit]
+            spot.shift, spot.node = shift, k
+    state.cost = cost
 
 
-@kernel
-def ruin(arrays: ProblemArrays, search: Search, seed: int) -> None:
+@inner_kernel
+def accept(arrays: ProblemArrays, search: Search, pool: Pool) -> None:
+    """Keeps the iteration: the best plan and the pool learn of it."""
+    routes, state = search.routes, search.state[0]
+    for t in range(state.touched):
+        shift = search.touched[t]
+        if not search.is_stale[shift]:
+            search.is_stale[shift] = True
+            search.stale[state.stale] = shift
+            state.stale += 1
+    if state.cost < state.best_cost:
+        state.best_cost = state.cost
+        for k in range(state.stale):
+            _copy_to_best(search, int64(search.stale[k]))
+            search.is_stale[search.stale[k]] = False
+        state.stale = 0
+    quality = state.cost + state.outside
+    if quality <= (state.best_cost + state.outside) * (1 + HARVEST_GAP):
+        for t in range(state.touched):
+            shift = int64(search.touched[t])
+            row = routes.row[shift]
+            if row.length > 0:
+                keep_route(pool, routes.node[shift], row.length, arrays.shift[shift].kind, row.cost, quality)
+
+
+@inner_kernel
+def _copy_to_best(search: Search, shift: int) -> None:
+    search.best_length[shift] = search.routes.row[shift].length
+    for k in range(search.routes.row[shift].length):
+        search.best_visits[shift, k] = search.routes.node[shift, k + 1].visit
+
+
+# Ruin
+
+
+@inner_kernel
+def ruin(arrays: ProblemArrays, search: Search, seed: int, mean_length: float) -> None:
     """Tears one string out of each of some routes around `seed` (the paper's equations 5 to 9)."""
-    routes = search.routes
-    used = 0
-    served = 0
-    for shift in range(len(routes.length)):
-        if routes.length[shift] > 0:
-            used += 1
-            served += routes.length[shift]
-    if used == 0:
-        return
-    longest = min(float(LONGEST_STRING), served / used)
+    routes, state = search.routes, search.state[0]
+    longest = min(float(LONGEST_STRING), mean_length)
     most_strings = 4.0 * MEAN_REMOVED / (1.0 + longest) - 1.0
-    strings = int(random_unit(search) * most_strings + 1.0)
+    strings = int(random_unit(search.state) * most_strings + 1.0)
     for k in range(-1, search.adjacent.shape[1]):
-        if search.touched_count[0] >= strings:
+        if state.touched >= strings:
             return
-        visit = seed if k < 0 else search.adjacent[seed, k]
-        shift = routes.shift_of[visit]
-        if shift < 0 or search.touched_in[shift] == search.iteration[0]:
+        visit = seed if k < 0 else int64(search.adjacent[seed, k])
+        shift = int64(routes.spot[visit].shift)
+        if shift < 0 or search.owner[shift] != state.me or search.touched_in[shift] == state.iteration:
             continue
-        n = routes.length[shift]
-        size = min(n, int(random_unit(search) * min(longest, float(n)) + 1.0))
-        remove_string(arrays, search, shift, routes.node_of[visit], size)
+        n = routes.row[shift].length
+        size = min(n, int(random_unit(search.state) * min(longest, float(n)) + 1.0))
+        remove_string(arrays, search, shift, int64(routes.spot[visit].node), size)
 
 
-@kernel
+@inner_kernel
 def remove_string(arrays: ProblemArrays, search: Search, shift: int, node: int, size: int) -> None:
     """Takes `size` stops around `node` out of the route: a string, or by `SPLIT_RATE` a split string that
     keeps a few stops in its middle. If what is left cannot be kept (travel times that break the triangle
     inequality), all goes.
     """
-    routes = search.routes
-    n = routes.length[shift]
+    routes, state = search.routes, search.state[0]
+    n = routes.row[shift].length
     kept = 0
-    if 1 < size < n and random_unit(search) < SPLIT_RATE:
+    if 1 < size < n and random_unit(search.state) < SPLIT_RATE:
         kept = 1
-        while size + kept < n and random_unit(search) > SPLIT_DEPTH:
+        while size + kept < n and random_unit(search.state) < SPLIT_DEPTH:
             kept += 1
     span = size + kept
     lowest = max(1, node - span + 1)
-    first = lowest + random_below(search, min(node, n - span + 1) - lowest + 1)
-    kept_from = first + random_below(search, size + 1) if kept > 0 else n + 2
+    first = lowest + random_below(search.state, min(node, n - span + 1) - lowest + 1)
+    kept_from = first + random_below(search.state, size + 1) if kept > 0 else n + 2
     touch(search, shift)
-    search.cost[0] -= routes.cost[shift]
+    state.cost -= routes.row[shift].cost
     left = 0
     for k in range(1, n + 1):
-        visit = routes.visits[shift, k - 1]
+        visit = int64(routes.node[shift, k].visit)
         if first <= k < first + span and not kept_from <= k < kept_from + kept:
             _await(arrays, search, visit)
         else:
-            routes.visits[shift, left] = visit
             left += 1
-    routes.length[shift] = left
+            routes.node[shift, left].visit = visit
+    routes.row[shift].length = left
     if not refresh(arrays, routes, shift):
-        for k in range(left):
-            _await(arrays, search, routes.visits[shift, k])
-        routes.length[shift] = 0
+        for k in range(1, left + 1):
+            _await(arrays, search, int64(routes.node[shift, k].visit))
+        routes.row[shift].length = 0
         refresh(arrays, routes, shift)
-    search.cost[0] += routes.cost[shift]
+    if routes.row[shift].length == 0:
+        _fall_idle(arrays, search, shift)
+    state.cost += routes.row[shift].cost
 
 
-@kernel
+@inner_kernel
 def _await(arrays: ProblemArrays, search: Search, visit: int) -> None:
-    search.routes.shift_of[visit] = -1
-    search.waiting[search.waiting_count[0]] = visit
-    search.waiting_count[0] += 1
-    search.cost[0] += arrays.prize[visit]
+    state = search.state[0]
+    search.routes.spot[visit].shift = -1
+    search.waiting[state.waiting] = visit
+    state.waiting += 1
+    state.cost += arrays.visit[visit].prize
 
 
-@kernel
+@inner_kernel
 def absent_join(search: Search, seed: int) -> None:
     """Some absent visits, near the seed and from anywhere, get another chance."""
+    state = search.state[0]
+    if state.absent == 0:
+        return
     joined = 0
     for k in range(-1, search.adjacent.shape[1]):
-        if joined == JOINING_NEARBY or search.absent_count[0] == 0:
+        if joined == JOINING_NEARBY or state.absent == 0:
             break
-        visit = seed if k < 0 else search.adjacent[seed, k]
+        visit = seed if k < 0 else int64(search.adjacent[seed, k])
         if search.absent_at[visit] >= 0:
             call_in(search, visit)
             joined += 1
-    for _ in range(min(JOINING_ANYWHERE, search.absent_count[0])):
-        call_in(search, search.absent[random_below(search, search.absent_count[0])])
+    for _ in range(min(JOINING_ANYWHERE, state.absent)):
+        call_in(search, int64(search.absent[random_below(search.state, state.absent)]))
 
 
-@kernel
+# Recreate
+
+
+@inner_kernel
+def draw_order(state: Records) -> int:
+    draw = random_unit(state) * ORDER_WEIGHTS[-1]
+    order = 0
+    while ORDER_WEIGHTS[order] <= draw:
+        order += 1
+    return order
+
+
+@inner_kernel
 def sort_waiting(search: Search, order: int) -> None:
     """Insertion sort of the waiting visits by one of the orders; 0 is random."""
     waiting, key = search.waiting, search.sort_key
-    for k in range(search.waiting_count[0]):
+    for k in range(search.state[0].waiting):
         visit = waiting[k]
-        rank = random_unit(search) if order == 0 else search.orders[order, visit]
+        rank = random_unit(search.state) if order == 0 else search.orders[order, visit]
         place = k
         while place > 0 and key[place - 1] > rank:
             key[place] = key[place - 1]
@@ -404,310 +508,243 @@ def sort_waiting(search: Search, order: int) -> None:
         waiting[place] = visit
 
 
-@kernel
-def draw_order(search: Search) -> int:
-    draw = random_unit(search) * ORDER_WEIGHTS[-1]
-    order = 0
-    while ORDER_WEIGHTS[order] <= draw:
-        order += 1
-    return order
-
-
-@kernel
+@inner_kernel
 def collect_near(arrays: ProblemArrays, search: Search, visit: int) -> int:
     """Lists the positions beside the visit's neighbours and in one unused shift of each kind. Returns how
     many."""
-    routes = search.routes
-    shift_of, node_of, length, allowed = routes.shift_of, routes.node_of, routes.length, arrays.allowed
-    neighbours, kind, tried_kind = search.neighbours, arrays.kind, search.tried_kind
-    candidate_shift, candidate_node = search.candidate_shift, search.candidate_node
+    state, spot, owner = search.state[0], search.routes.spot, search.owner
+    neighbours, candidate = search.neighbours[visit], search.candidate
     count = 0
-    for k in range(neighbours.shape[1]):
-        neighbour = neighbours[visit, k]
-        shift = shift_of[neighbour]
-        if shift >= 0 and allowed[visit, shift]:
-            candidate_shift[count : count + 2] = shift
-            candidate_node[count] = node_of[neighbour] - 1
-            candidate_node[count + 1] = node_of[neighbour]
+    for k in range(len(neighbours)):
+        if neighbours[k] < 0:
+            break
+        shift, node = spot[neighbours[k]].shift, spot[neighbours[k]].node
+        if shift >= 0 and owner[shift] == state.me and arrays.pair[visit, shift].allowed:
+            candidate[count, 0], candidate[count, 1] = shift, node - 1
+            candidate[count + 1, 0], candidate[count + 1, 1] = shift, node
             count += 2
-    stamp = search.iteration[0] * len(shift_of) + visit
-    for shift in range(len(length)):
-        if length[shift] == 0 and allowed[visit, shift] and tried_kind[kind[shift]] != stamp:
-            tried_kind[kind[shift]] = stamp
-            candidate_shift[count] = shift
-            candidate_node[count] = 0
+    for k in range(state.open_kinds):
+        shift = search.idle[search.open_kinds[k]]
+        if arrays.pair[visit, shift].allowed:
+            candidate[count, 0], candidate[count, 1] = shift, 0
             count += 1
     return count
 
 
-@kernel
+@inner_kernel
 def collect_all(arrays: ProblemArrays, search: Search, visit: int) -> int:
-    """Lists every position of every shift that may serve the visit. Returns how many."""
+    """Lists every position of every shift of this worker that may serve the visit. Returns how many."""
     count = 0
-    for shift in range(len(search.routes.length)):
-        if arrays.allowed[visit, shift]:
-            for node in range(search.routes.length[shift] + 1):
-                search.candidate_shift[count] = shift
-                search.candidate_node[count] = node
+    for shift in range(len(search.owner)):
+        if search.owner[shift] == search.state[0].me and arrays.pair[visit, shift].allowed:
+            for node in range(search.routes.row[shift].length + 1):
+                search.candidate[count, 0], search.candidate[count, 1] = shift, node
                 count += 1
     return count
 
 
-@kernel
+@inner_kernel
 def cheapest_of(
     arrays: ProblemArrays, search: Search, visit: int, count: int, blink_rate: float, below: int
 ) -> tuple[int, int]:
     """Shift and node of the cheapest of the listed positions that costs less than `below` ticks and can be
     kept, each blinked at by the rate; -1, -1 if there is none. Here the search spends its time."""
-    routes = search.routes
-    candidate_shift, candidate_node = search.candidate_shift, search.candidate_node
-    leg, place_at, place = arrays.leg, routes.place_at, arrays.place[visit]
-    ready, latest, break_count, pauses = routes.ready, routes.latest, arrays.break_count, arrays.pauses
-    opens, closes, windows = arrays.window_start, arrays.window_end, arrays.window_count[visit]
-    per_s, per_m, fixed, assign = arrays.per_s, arrays.per_m, arrays.fixed, arrays.assign
-    length, travel_m, service_s = routes.length, routes.travel_m, arrays.service_s[visit]
-    max_travel_m, max_visits, room = arrays.max_travel_m, arrays.max_visits, routes.visits.shape[1]
-    first, last = search.earliest, search.latest
-    best, best_shift, best_node = below, -1, -1
-    for k in range(count):
-        shift, node = candidate_shift[k], candidate_node[k]
-        origin, destination = place_at[shift, node], place_at[shift, node + 1]
-        in_s, out_s = int(leg[origin, place, 0]), int(leg[place, destination, 0])
-        seconds = in_s + out_s
-        metres = int(leg[origin, place, 1]) + leg[place, destination, 1]
-        ticks = assign[visit, shift]
-        if length[shift] > 0:
-            seconds -= leg[origin, destination, 0]
-            metres -= leg[origin, destination, 1]
+    routes, candidate = search.routes, search.candidate
+    ready, latest = routes.ready, routes.latest
+    place, windows = int64(arrays.visit[visit].place), arrays.visit[visit].windows
+    onward, inward = arrays.leg[place], arrays.leg_to[place]
+    most, capped = routes.node.shape[1] - 2, routes.span.shape[1] > 0
+    best, best_shift, best_node = below, int64(-1), int64(-1)
+    for c in range(count):
+        shift, node = int64(candidate[c, 0]), int64(candidate[c, 1])
+        work, pair, here = arrays.shift[shift], arrays.pair[visit, shift], routes.node[shift, node]
+        destination = routes.node[shift, node + 1].place
+        in_s, out_s = int64(inward[here.place, 0]), int64(onward[destination, 0])
+        metres = int64(inward[here.place, 1]) + onward[destination, 1]
+        ticks = pair.assign + (in_s + out_s) * work.per_s + metres * work.per_m - here.hop
+        length = routes.row[shift].length
+        if length == 0:
+            ticks += work.fixed
+        if ticks >= best or length >= most:
+            continue
+        if blink_rate > 0 and random_unit(search.state) < blink_rate:
+            continue
+        if work.breaks == 0:
+            start = earliest_in(arrays.window, visit, windows, ready[shift, node, 0] + in_s)
+            fits = start + pair.service_s + out_s <= latest[shift, node + 1, 0]
         else:
-            ticks += fixed[shift]
-        ticks += seconds * per_s[shift] + metres * per_m[shift]
-        if ticks >= best or travel_m[shift] + metres > max_travel_m[shift]:
-            continue
-        if length[shift] >= max_visits[shift] or length[shift] >= room:
-            continue
-        if blink_rate > 0 and random_unit(search) < blink_rate:
-            continue
-        breaks = break_count[shift]
-        if breaks == 0:
-            start = earliest_in(opens, closes, visit, windows, ready[shift, node, 0] + in_s)
-            fits = start + service_s + out_s <= latest[shift, node + 1, 0]
-        else:
+            first, last = search.first, search.last
             span_of_starts(
-                ready[shift, node], latest[shift, node + 1], pauses[shift], breaks, in_s, out_s, first, last
+                ready[shift, node],
+                latest[shift, node + 1],
+                arrays.pauses[shift],
+                work.breaks,
+                in_s,
+                out_s,
+                first,
+                last,
             )
-            fits = first_start(first, last, breaks, service_s, opens, closes, visit, windows) < NEVER
-        if fits:
+            start = first_start(first, last, work.breaks, pair.service_s, arrays.window, visit, windows)
+            fits = start < NEVER
+        too_far = work.far and is_too_far(arrays, routes, shift, node, place)
+        if not fits or too_far or not has_room(arrays, routes, shift, arrays.load[visit]):
+            continue
+        if capped and not work.timed:
+            opens, closes = arrays.window[visit, 0, 0], arrays.window[visit, 0, 1]
+            service_s = int64(pair.service_s)
+            lasts_s = duration_with(arrays, routes, shift, node, in_s, out_s, service_s, opens, closes)
+            if lasts_s > work.max_duration_s:
+                continue
+        if work.timed:
+            ticks = ticks_of_insertion(arrays, routes, shift, node, visit)
+        elif work.fairness > 0:
+            ticks += fairness_with(arrays, routes, shift, node, in_s + out_s + pair.service_s)
+        if ticks < best:
             best, best_shift, best_node = ticks, shift, node
     return best_shift, best_node
 
 
-@kernel
+@inner_kernel
 def put(arrays: ProblemArrays, search: Search, visit: int, shift: int, node: int) -> None:
+    routes, state = search.routes, search.state[0]
     touch(search, shift)
-    search.cost[0] -= search.routes.cost[shift] + arrays.prize[visit]
-    insert_after(arrays, search.routes, shift, node, visit)
-    search.cost[0] += search.routes.cost[shift]
+    if routes.row[shift].length == 0:
+        _leave_idle(arrays, search, shift)
+    state.cost -= routes.row[shift].cost + arrays.visit[visit].prize
+    insert_known(arrays, routes, shift, node, visit)
+    state.cost += routes.row[shift].cost
 
 
-@kernel
-def recreate(arrays: ProblemArrays, search: Search) -> None:
-    """Greedy insertion with blinks of all that waits; what finds no place within its prize is absent."""
-    for k in range(search.waiting_count[0]):
-        visit = search.waiting[k]
-        count = collect_near(arrays, search, visit)
-        shift, node = cheapest_of(arrays, search, visit, count, BLINK_RATE, arrays.prize[visit])
-        if shift < 0 and random_unit(search) < WIDE_RATE:
+@inner_kernel
+def recreate(arrays: ProblemArrays, search: Search, limit: int, wide_rate: float, blink_rate: float) -> int:
+    """Greedy insertion with blinks of all that waits; what finds no place within its prize, or the limit if that is
+    higher, is absent. wide_rate: how often everywhere is looked at where nothing is found beside the neighbours;
+    `EVERYWHERE` looks everywhere at once. Returns how many found a place."""
+    placed = 0
+    for k in range(search.state[0].waiting):
+        visit = int64(search.waiting[k])
+        below = max(arrays.visit[visit].prize, limit)
+        shift, node = int64(-1), int64(-1)
+        if wide_rate < EVERYWHERE:
+            count = collect_near(arrays, search, visit)
+            shift, node = cheapest_of(arrays, search, visit, count, blink_rate, below)
+        if shift < 0 and (wide_rate >= 1 or random_unit(search.state) < wide_rate):
             count = collect_all(arrays, search, visit)
-            shift, node = cheapest_of(arrays, search, visit, count, BLINK_RATE, arrays.prize[visit])
+            shift, node = cheapest_of(arrays, search, visit, count, blink_rate, below)
         if shift < 0:
             leave_out(search, visit)
         else:
             put(arrays, search, visit, shift, node)
-    search.waiting_count[0] = 0
+            placed += 1
+    return placed
 
 
-@kernel
-def restore(arrays: ProblemArrays, search: Search, cost: int) -> None:
-    """Undoes the iteration."""
-    routes = search.routes
-    for t in range(search.touched_count[0]):
-        shift = search.touched[t]
-        for k in range(routes.length[shift]):
-            routes.shift_of[routes.visits[shift, k]] = -1
-    for t in range(search.touched_count[0]):
-        shift = search.touched[t]
-        routes.length[shift] = search.saved_length[shift]
-        for k in range(routes.length[shift]):
-            routes.visits[shift, k] = search.saved_visits[shift, k]
-        refresh(arrays, routes, shift)
-    for k in range(search.absent_count[0]):
-        search.absent_at[search.absent[k]] = -1
-    search.absent_count[0] = search.saved_absent_count[0]
-    for k in range(search.absent_count[0]):
-        search.absent[k] = search.saved_absent[k]
-        search.absent_at[search.absent[k]] = k
-    search.cost[0] = cost
-
-
-@kernel
-def keep_best(search: Search) -> None:
-    """Copies the current plan if it is the cheapest so far."""
-    if search.cost[0] >= search.best_cost[0]:
-        return
-    search.best_cost[0] = search.cost[0]
-    for shift in range(len(search.routes.length)):
-        search.best_length[shift] = search.routes.length[shift]
-        for k in range(search.routes.length[shift]):
-            search.best_visits[shift, k] = search.routes.visits[shift, k]
-
-
-@kernel
-def harvest(arrays: ProblemArrays, search: Search, pool: Pool) -> None:
-    """Puts the touched routes into the pool."""
-    for t in range(search.touched_count[0]):
-        shift = search.touched[t]
-        n = search.routes.length[shift]
-        if n == 0:
-            continue
-        signature = pool.token[len(arrays.place) + arrays.kind[shift]]
-        for k in range(n):
-            signature ^= pool.token[search.routes.visits[shift, k]]
-        _store(
-            pool,
-            search.routes.visits[shift, :n],
-            arrays.kind[shift],
-            search.routes.cost[shift],
-            search.cost[0],
-            signature,
-        )
-
-
-@kernel
-def _store(pool: Pool, visits: Indices, kind: int, cost: int, quality: int, signature: np.uint64) -> None:
-    slot = np.int64(signature & np.uint64(len(pool.slots) - 1))
-    while pool.slots[slot] >= 0:
-        route = pool.slots[slot]
-        if pool.signature[route] == signature:
-            pool.quality[route] = min(pool.quality[route], quality)
-            if cost < pool.cost[route]:
-                pool.cost[route] = cost
-                pool.stops[pool.offset[route] : pool.offset[route + 1]] = visits
-            return
-        slot = (slot + 1) % len(pool.slots)
-    route = pool.size[0]
-    if route == len(pool.kind) or pool.offset[route] + len(visits) > len(pool.stops):
-        return
-    pool.slots[slot] = route
-    pool.signature[route] = signature
-    pool.kind[route] = kind
-    pool.cost[route] = cost
-    pool.quality[route] = quality
-    pool.offset[route + 1] = pool.offset[route] + len(visits)
-    pool.stops[pool.offset[route] : pool.offset[route + 1]] = visits
-    pool.size[0] += 1
+# What is called from outside
 
 
 @kernel
 def iterate(arrays: ProblemArrays, search: Search, pool: Pool, iterations: int, temperature: float) -> None:
     """Ruins and recreates `iterations` times at this temperature in ticks."""
-    if len(arrays.place) == 0 or len(arrays.shift_start) == 0:
+    state = search.state[0]
+    if state.seeds == 0:
         return
+    used = 0
+    for shift in range(len(search.owner)):
+        used += search.owner[shift] == state.me and search.routes.row[shift].length > 0
     for _ in range(iterations):
-        before = search.cost[0]
-        seed = random_below(search, len(arrays.place))
+        before = state.cost
+        seed = int64(search.seeds[random_below(search.state, state.seeds)])
         begin(search)
         absent_join(search, seed)
-        ruin(arrays, search, seed)
-        sort_waiting(search, draw_order(search))
-        recreate(arrays, search)
-        threshold = before - temperature * np.log(max(random_unit(search), 1e-300))
-        if search.cost[0] < threshold:
-            keep_best(search)
-            if search.cost[0] <= search.best_cost[0] * (1.0 + HARVEST_GAP):
-                harvest(arrays, search, pool)
+        served = state.seeds - state.absent - state.called
+        ruin(arrays, search, seed, served / max(used, 1))
+        sort_waiting(search, draw_order(search.state))
+        recreate(arrays, search, int64(0), WIDE_RATE, BLINK_RATE)
+        if state.cost < before - temperature * np.log(max(random_unit(search.state), 1e-300)):
+            accept(arrays, search, pool)
         else:
             restore(arrays, search, before)
 
 
 @kernel
-def construct(arrays: ProblemArrays, search: Search, order: int) -> None:
-    """Puts all absent visits where they cost least, one after the other."""
+def put_absent(
+    arrays: ProblemArrays, search: Search, order: int, limit: int, wide_rate: float, blink_rate: float
+) -> int:
+    """Puts all absent visits where they cost least, one after the other. Returns how many; see `recreate`."""
     begin(search)
-    while search.absent_count[0] > 0:
-        call_in(search, search.absent[search.absent_count[0] - 1])
+    while search.state[0].absent > 0:
+        call_in(search, int64(search.absent[search.state[0].absent - 1]))
     sort_waiting(search, order)
-    recreate(arrays, search)
-    keep_best(search)
+    placed = recreate(arrays, search, limit, wide_rate, blink_rate)
+    start_from_here(arrays, search)
+    return placed
+
+
+def construct(arrays: ProblemArrays, search: Search, order: int) -> None:
+    """The first plan: every visit where it costs least, whatever it costs, for many visits make a trip worth while
+    that one alone does not."""
+    put_absent(arrays, search, order, ANY_PRICE, 1.0, BLINK_RATE)
 
 
 @kernel
-def probe(arrays: ProblemArrays, search: Search) -> None:
-    """Puts in every absent visit that fits anywhere within its prize, dearest prize first, until none
-    does."""
-    placed = True
-    while placed:
-        placed = False
-        begin(search)
-        while search.absent_count[0] > 0:
-            call_in(search, search.absent[search.absent_count[0] - 1])
-        sort_waiting(search, DEAREST_PRIZE_FIRST)
-        for k in range(search.waiting_count[0]):
-            visit = search.waiting[k]
-            count = collect_all(arrays, search, visit)
-            shift, node = cheapest_of(arrays, search, visit, count, 0.0, arrays.prize[visit])
-            if shift < 0:
+def drop(arrays: ProblemArrays, search: Search) -> None:
+    """Takes out every visit that costs more than its prize."""
+    routes = search.routes
+    for shift in range(len(routes.row)):
+        node = 1
+        while node <= routes.row[shift].length:
+            visit = int64(routes.node[shift, node].visit)
+            before = routes.row[shift].cost
+            kept = remove_node(arrays, routes, shift, node)
+            if kept and before - routes.row[shift].cost > arrays.visit[visit].prize:
                 leave_out(search, visit)
             else:
-                put(arrays, search, visit, shift, node)
-                placed = True
-        search.waiting_count[0] = 0
-    keep_best(search)
+                insert_after(arrays, routes, shift, node - 1, visit)
+                node += 1
+    start_from_here(arrays, search)
+
+
+def probe(arrays: ProblemArrays, search: Search) -> None:
+    """Takes out what costs more than its prize, then puts in every absent visit that fits anywhere within its
+    prize, dearest prize first, until none does."""
+    drop(arrays, search)
+    while put_absent(arrays, search, DEAREST_PRIZE_FIRST, 0, EVERYWHERE, 0.0):
+        pass
 
 
 @kernel
 def load(arrays: ProblemArrays, search: Search, visits: Indices, length: Indices) -> None:
-    """Makes these routes the current plan, [shifts, stops] and how many count. A route that cannot be kept
-    keeps its stops one by one as far as they fit."""
-    routes = search.routes
-    begin(search)
-    for shift in range(len(routes.length)):
-        touch(search, shift)
-        for k in range(routes.length[shift]):
-            _await(arrays, search, routes.visits[shift, k])
-        routes.length[shift] = 0
-    for k in range(search.waiting_count[0]):
-        leave_out(search, search.waiting[k])
-    search.waiting_count[0] = 0
-    search.cost[0] = arrays.prize.sum()
-    for shift in range(len(routes.length)):
-        _load_route(arrays, search, shift, visits[shift, : length[shift]])
-        search.cost[0] += routes.cost[shift]
-    keep_best(search)
+    """Makes these routes the current plan of a worker that owns all shifts, [shifts, stops] and how many count. A
+    route that cannot be kept keeps its stops one by one as far as they fit."""
+    routes, state = search.routes, search.state[0]
+    for visit in range(len(routes.spot)):
+        routes.spot[visit].shift = -1
+    for shift in range(len(routes.row)):
+        _load_route(arrays, routes, shift, visits[shift], int64(length[shift]))
+    state.absent = 0
+    search.absent_at[:] = -1
+    for visit in range(len(routes.spot)):
+        may = False
+        for shift in range(len(routes.row)):
+            may |= arrays.pair[visit, shift].allowed
+        if may and routes.spot[visit].shift < 0:
+            leave_out(search, visit)
+    start_from_here(arrays, search)
 
 
-@kernel
-def _load_route(arrays: ProblemArrays, search: Search, shift: int, visits: Indices) -> None:
-    """Fills an empty route; the prizes of what it serves leave the cost."""
-    routes = search.routes
-    n = min(len(visits), routes.visits.shape[1])
-    routes.visits[shift, :n] = visits[:n]
-    routes.length[shift] = n
-    if n < len(visits) or not refresh(arrays, routes, shift):
-        for k in range(n):
-            routes.shift_of[visits[k]] = -1
-        routes.length[shift] = 0
-        refresh(arrays, routes, shift)
-        for k in range(len(visits)):
-            search.candidate_shift[0] = shift
-            search.candidate_node[0] = routes.length[shift]
-            found, end = cheapest_of(arrays, search, visits[k], 1, 0.0, 4 * NEVER)
-            if found >= 0:
-                insert_after(arrays, routes, shift, end, visits[k])
-    waited = search.waiting_count[0]
-    for k in range(routes.length[shift]):
-        visit = routes.visits[shift, k]
-        if search.absent_at[visit] >= 0:
-            call_in(search, visit)
-        search.cost[0] -= arrays.prize[visit]
-    search.waiting_count[0] = waited
+@inner_kernel
+def _load_route(arrays: ProblemArrays, routes: Routes, shift: int, visits: Indices, count: int) -> None:
+    n = min(count, routes.node.shape[1] - 2)
+    for k in range(n):
+        routes.node[shift, k + 1].visit = visits[k]
+    routes.row[shift].length = n
+    if refresh(arrays, routes, shift) and n == count:
+        return
+    for k in range(n):
+        routes.spot[visits[k]].shift = -1
+    routes.row[shift].length = 0
+    refresh(arrays, routes, shift)
+    for k in range(count):
+        end = routes.row[shift].length
+        if end < routes.node.shape[1] - 2 and not insert_after(arrays, routes, shift, end, int64(visits[k])):
+            remove_node(arrays, routes, shift, end + 1)

@@ -2,38 +2,45 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
-from optimizer.arrays import TICKS_PER_CENT, ProblemArrays, build_arrays, cents
+from optimizer.arrays import TICKS_PER_CENT, Indices, ProblemArrays, build_arrays, cents
 from optimizer.eligibility import Fleet
 from optimizer.insertion import plan_rows, recommend
+from optimizer.links import construct, has_links, load, probe, team_for
 from optimizer.objective import objective, technician_by_visit
-from optimizer.plan import Merge, Plan, Progress, Route
-from optimizer.problem import Break, InvalidProblem, Problem, Shift, TimeWindow, TravelMatrix, Visit
-from optimizer.recombination import recombine
-from optimizer.ruin_recreate import (
-    FEW_SHIFTS_FIRST,
-    Pool,
-    Search,
-    construct,
-    iterate,
-    load,
-    new_pool,
-    new_search,
-    probe,
+from optimizer.plan import Epoch, Merge, Plan, Progress, Route
+from optimizer.problem import (
+    Break,
+    Crew,
+    InvalidProblem,
+    Pin,
+    Problem,
+    Shift,
+    Sla,
+    TimeWindow,
+    Travel,
+    TravelMatrix,
+    Visit,
 )
+from optimizer.proximity import near
+from optimizer.recombination import Incumbent, recombine
+from optimizer.ruin_recreate import FEW_SHIFTS_FIRST
 from optimizer.schedule import refresh, route_of
+from optimizer.travel import warm as warm_travel
 from optimizer.unserved import explain_unserved
+from optimizer.zones import Team
 
 OnProgress = Callable[[Progress], None]
 ShouldStop = Callable[[], bool]
 
-MERGE_AT = (0.35, 0.6, 0.85)
+MERGE_AT = (0.5, 0.9)
 """Shares of the run after which the pool is recombined."""
-MERGE_SHARE = 0.06
+MERGE_SHARE = 0.03
 """Share of the time limit that one recombination may take, and its bounds in seconds."""
 LONGEST_MERGE_S = 2.0
 SHORTEST_MERGE_S = 0.1
@@ -43,50 +50,82 @@ HOTTEST, COLDEST = 1.0, 0.01
 FULL_HEAT_ITERATIONS = 600
 """Iterations a visit that make the hottest start pay off; with fewer it is proportionally colder."""
 
-CHUNK = 200
-"""Iterations between two looks at the clock under `max_work`, and the first chunk otherwise."""
-CHUNK_S = 0.02
+FEWEST_ROUTES_A_ZONE = 6
+"""With fewer, each worker searches a plan of its own, and all go on from the best at the merges."""
+
+EPOCH_S = 0.1
+"""How long the workers go on before the clock is looked at and the zones are dealt anew; at most `EPOCH_SHARE` of the
+limit. Under `max_work` an epoch has `EPOCH_ITERATIONS`, or as large a share."""
+EPOCH_SHARE = 0.02
+EPOCH_ITERATIONS = 1_000
+FIRST_ITERATIONS = 20
 PROGRESS_S = 0.2
+LONGEST_ENDING_S = 0.25
+"""What is kept at most for the final probe and the reasons."""
 ENDING_SHARE = 0.02
-"""Share of the time limit, at most `LONGEST_ENDING_S`, kept for the final probe and the reasons."""
-LONGEST_ENDING_S = 0.1
 
 
 def solve(
-    problem: Problem,
+    problem: Problem[Travel],
     *,
     time_limit_s: float | None = None,
     max_work: int | None = None,
     seed: int = 0,
     start: Plan | None = None,
+    freeze_before: int | None = None,
+    replay: Plan | None = None,
     on_progress: OnProgress | None = None,
     engine: Literal["search", "routing"] = "search",
     threads: int = 1,
     should_stop: ShouldStop | None = None,
 ) -> Plan:
-    """The best plan found in time_limit_s seconds or max_work iterations, whichever comes first; one must be
-    given.
+    """The best plan found in time_limit_s seconds or max_work iterations of all threads together, whichever comes
+    first; one must be given.
 
-    With max_work alone the plan is a function of problem, start, seed and max_work. start: a plan to improve
-    on; what of it does not fit any more is planned anew, and `Weights.move_cents` counts against it.
-    on_progress: called about five times a second and at the end. should_stop: asked as often; when true the
-    best plan so far is the answer. engine: `search` (ruin and recreate with recombination) or `routing`
-    (OR-Tools' routing library). threads: workers of the recombination; the search itself runs on one core.
+    With max_work alone the plan is a function of problem, start, seed, threads and max_work. start: a plan to improve
+    on; what of it does not fit any more is planned anew, and `Weights.move_cents` counts against it. freeze_before:
+    stops of `start` that begin before this instant keep technician and time. replay: an earlier answer to the same
+    question, whose epochs and merges are followed instead of any limit. on_progress: called about five times a second
+    and at the end. should_stop: asked as often; when true the best plan so far is the answer. engine: `search` (ruin
+    and recreate with recombination) or `routing` (OR-Tools' routing library). threads: how many search side by side.
 
-    Every pinned visit that can be served is; every visit that fits somewhere within its prize is in the plan.
-    Raises `InvalidProblem` for limits or plans that make no sense.
+    Every pinned visit that can be served is; every visit that fits somewhere within its prize is in the plan. A problem
+    whose travel is no matrix is solved by `decomposition`, where that holds among neighbours. Raises `InvalidProblem`
+    for limits or plans that make no sense.
     """
+    if replay is not None:
+        time_limit_s, max_work, seed = (
+            None,
+            sum(sum(epoch.iterations) for epoch in replay.epochs),
+            replay.seed,
+        )
+        threads = max([1, *(len(epoch.iterations) for epoch in replay.epochs)])
     _check_limits(time_limit_s, max_work, seed, threads)
+    if freeze_before is not None:
+        problem = frozen(problem, start, freeze_before)
+    if not isinstance(problem.travel, TravelMatrix):
+        if engine == "routing" or replay is not None:
+            raise InvalidProblem("travel", "the routing engine and a replay need a matrix")
+        from optimizer.decomposition import solve_decomposed
+
+        return solve_decomposed(
+            problem, time_limit_s=time_limit_s, max_work=max_work, seed=seed, start=start, on_progress=on_progress,
+            should_stop=should_stop, threads=threads,
+        )  # fmt: skip
+    problem = cast(Problem, problem)
     if engine == "routing":
         from optimizer.routing import solve_by_routing
 
         if time_limit_s is None:
             raise InvalidProblem("time_limit_s", "the routing engine is bounded by time alone")
         return solve_by_routing(problem, time_limit_s, seed, start, on_progress, should_stop)
-    budget = Budget(time_limit_s, max_work)
-    run = Run.of(problem, seed, start, budget, on_progress, should_stop, threads)
-    run.begin()
-    run.cool_down()
+    run = Run.of(problem, seed, start, Budget(time_limit_s, max_work), on_progress, should_stop, threads)
+    with ThreadPoolExecutor(max(1, threads - 1), "search") as executor:
+        run.begin()
+        if replay is None:
+            run.cool_down(executor)
+        else:
+            run.repeat(executor, replay)
     return run.finish()
 
 
@@ -101,6 +140,25 @@ def _check_limits(time_limit_s: float | None, max_work: int | None, seed: int, t
         raise InvalidProblem("seed", "must be from 0 to 4294967295")
     if not 1 <= threads <= 256:
         raise InvalidProblem("threads", "must be from 1 to 256")
+
+
+def frozen(problem: Problem[Travel], start: Plan | None, before: int) -> Problem[Travel]:
+    """The problem with every stop of `start` that begins before this instant pinned to its technician and time,
+    unless a person has pinned the visit to something else."""
+    routes = start.routes if start is not None else ()
+    pins = {
+        stop.visit: Pin(route.technician, stop.start)
+        for route in routes
+        for stop in route.stops
+        if stop.start < before
+    }
+
+    def held(visit: Visit) -> Visit:
+        pin = pins.get(visit.id)
+        free = visit.pin is None or (pin is not None and visit.pin == Pin(pin.technician))
+        return replace(visit, pin=pin) if pin is not None and free else visit
+
+    return replace(problem, visits=tuple(held(visit) for visit in problem.visits))
 
 
 @dataclass
@@ -135,21 +193,25 @@ class Budget:
 
 @dataclass
 class Run:
-    """One solve."""
+    """One solve. best_*: the best plan so far, rows of visits by shift, and its ticks."""
 
     problem: Problem
+    fleet: Fleet
     arrays: ProblemArrays
-    search: Search
-    pool: Pool
+    near: tuple[Indices, Indices]
+    teams: list[Team]
     seed: int
     start: Plan | None
     budget: Budget
     on_progress: OnProgress | None
     should_stop: ShouldStop | None
     threads: int
+    best_visits: Indices
+    best_length: Indices
+    best_cost: int
+    epochs: list[Epoch] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
     told_at: float = -PROGRESS_S
-    chunk: int = CHUNK
     iterations_per_s: float = 0.0
 
     @classmethod
@@ -163,20 +225,32 @@ class Run:
         should_stop: ShouldStop | None,
         threads: int,
     ) -> "Run":
-        fleet = Fleet.of(problem.shifts, problem.travel)
+        fleet = Fleet.of(problem.shifts, problem.travel, problem.visits)
         arrays = build_arrays(problem, fleet, technician_by_visit(start))
-        search, pool = new_search(arrays, seed), new_pool(arrays, seed)
-        return cls(problem, arrays, search, pool, seed, start, budget, on_progress, should_stop, threads)
+        neighbours = near(arrays)
+        team = team_for(problem, arrays, neighbours, threads, seed)
+        return cls(
+            problem, fleet, arrays, neighbours, [team], seed, start, budget, on_progress, should_stop, threads,
+            team.first.best_visits.copy(), team.first.best_length.copy(), team.best_cost,
+        )  # fmt: skip
 
     def begin(self) -> None:
-        """The first plan: the start plan's routes, and all that is not in it where it costs least."""
+        """The first plan: the start plan's routes, and all that is not in it where it costs least. Then either one
+        plan for all workers, or as many plans where it is too small to be dealt out."""
+        team = self.teams[0]
         if self.start is not None:
-            load(self.arrays, self.search, *plan_rows(self.problem, self._still_valid(self.start)))
+            load(team, *plan_rows(self.problem, self._still_valid(self.start)))
+            self._note(team)
         if self.problem.visits and self.problem.shifts:
-            construct(self.arrays, self.search, FEW_SHIFTS_FIRST)
+            construct(team, FEW_SHIFTS_FIRST)
+        self._note(team)
+        too_small = team.used < FEWEST_ROUTES_A_ZONE * self.threads
+        if self.threads > 1 and (too_small or has_links(self.problem)):
+            self.teams = [self._team_of_one(self.seed + n) for n in range(self.threads)]
+            self._load(team.first.best_visits.copy(), team.first.best_length.copy())
         self._tell()
 
-    def cool_down(self) -> None:
+    def cool_down(self, executor: Executor) -> None:
         """Simulated annealing over the budget, with the recombinations in between."""
         if not self.problem.visits or not self.problem.shifts:
             return
@@ -185,72 +259,169 @@ class Run:
             if merges and self.budget.fraction >= merges[0]:
                 merges.pop(0)
                 self._merge()
-            self._anneal()
+            self._anneal(executor, Epoch(self._iterations(), self._temperature()))
             self._tell()
+
+    def repeat(self, executor: Executor, earlier: Plan) -> None:
+        """The epochs and merges of an earlier run."""
+        merges = {merge.after_epochs: merge for merge in earlier.merges}
+        for count in range(len(earlier.epochs) + 1):
+            if count in merges:
+                self.merges.append(merges[count])
+                self._go_on_from(merges[count])
+            if count < len(earlier.epochs):
+                self._anneal(executor, earlier.epochs[count])
+                self._tell()
 
     def finish(self) -> Plan:
         """The best plan, filled up with what still fits, told with its reasons."""
-        load(self.arrays, self.search, self.search.best_visits.copy(), self.search.best_length.copy())
-        probe(self.arrays, self.search)
-        routes = tuple(self._route(shift) for shift in np.flatnonzero(self.search.best_length))
+        team = self._team_of_one(self.seed) if len(self.teams) > 1 else self.teams[0]
+        team.gather()
+        load(team, self.best_visits, self.best_length)
+        probe(team)
+        routes = tuple(self._route(team, shift) for shift in np.flatnonzero(team.routes.row["length"]))
         plan = Plan(routes=routes, unserved=(), engine="search", seed=self.seed)
         plan = replace(
             plan,
-            unserved=explain_unserved(self.problem, plan),
+            unserved=explain_unserved(self.problem, plan, self.fleet, self.arrays),
             objective=objective(self.problem, plan, self.start),
             iterations=self.budget.iterations,
             merges=tuple(self.merges),
+            epochs=tuple(self.epochs),
             elapsed_s=self.budget.elapsed_s,
         )
         self._tell(finished=plan)
         return plan
 
-    def _anneal(self) -> None:
-        before, now = self.budget.iterations, time.monotonic()
-        chunk = self.chunk
+    def _team_of_one(self, seed: int) -> Team:
+        return team_for(self.problem, self.arrays, self.near, 1, seed)
+
+    def _iterations(self) -> tuple[int, ...]:
+        """What each worker does next: as much as fits into an epoch, less if the end is near."""
         if self.budget.max_work is not None:
-            chunk = min(CHUNK, max(1, self.budget.max_work // 50), self.budget.max_work - before)
-        iterate(self.arrays, self.search, self.pool, chunk, self._temperature())
-        self.budget.iterations += chunk
-        took = max(time.monotonic() - now, 1e-6)
-        self.iterations_per_s = chunk / took
-        if self.budget.max_work is None:
-            self.chunk = max(10, min(2 * chunk, int(chunk * CHUNK_S / took)))
+            share = min(EPOCH_ITERATIONS, max(1, int(self.budget.max_work * EPOCH_SHARE)))
+            left = self.budget.max_work - self.budget.iterations
+            return tuple(max(0, min(share, left - share * n)) for n in range(self.threads))
+        assert self.budget.time_limit_s is not None
+        assert self.budget.search_s is not None
+        seconds = min(EPOCH_S, EPOCH_SHARE * self.budget.time_limit_s)
+        seconds = min(seconds, self.budget.search_s - self.budget.elapsed_s)
+        count = max(1, int(self.iterations_per_s * seconds)) if self.epochs else FIRST_ITERATIONS
+        return (count,) * self.threads
+
+    def _anneal(self, executor: Executor, epoch: Epoch) -> None:
+        began = time.monotonic()
+        if len(self.teams) == 1:
+            self.teams[0].deal()
+            self.teams[0].iterate(executor, epoch.iterations, epoch.temperature)
+        else:
+            tasks = [
+                executor.submit(team.iterate, executor, (count,), epoch.temperature)
+                for team, count in zip(self.teams[1:], epoch.iterations[1:], strict=True)
+            ]
+            self.teams[0].iterate(executor, epoch.iterations[:1], epoch.temperature)
+            for task in tasks:
+                task.result()
+        for team in self.teams:
+            self._note(team)
+        self.epochs.append(epoch)
+        self.budget.iterations += sum(epoch.iterations)
+        rate = max(epoch.iterations) / max(time.monotonic() - began, 1e-6)
+        self.iterations_per_s = rate if len(self.epochs) < 3 else 0.7 * self.iterations_per_s + 0.3 * rate
 
     def _temperature(self) -> float:
         """Ticks; see `HOTTEST` and `COLDEST`."""
         visits = len(self.problem.visits)
-        expected = self.budget.max_work
+        expected: float | None = self.budget.max_work
         if expected is None:
             assert self.budget.time_limit_s is not None
-            expected = int(self.iterations_per_s * self.budget.time_limit_s)
+            workers = self.threads if len(self.teams) == 1 else 1
+            expected = self.iterations_per_s * workers * self.budget.time_limit_s
         hottest = max(2 * COLDEST, min(HOTTEST, expected / (FULL_HEAT_ITERATIONS * visits)))
         return self._travel_ticks_of_a_visit() * float(hottest * (COLDEST / hottest) ** self.budget.fraction)
 
     def _travel_ticks_of_a_visit(self) -> float:
-        served = np.flatnonzero(self.search.routes.shift_of >= 0)
-        if not len(served):
-            return 1.0
-        shifts = self.search.routes.shift_of[served]
-        used = np.unique(shifts)
-        fixed = self.arrays.fixed[used].sum() + self.arrays.assign[served, shifts].sum()
-        return max(1.0, float(self.search.routes.cost.sum() - fixed) / len(served))
+        routes = self.teams[0].routes
+        length = routes.row["length"]
+        ways = np.arange(routes.node.shape[1]) <= length[:, None]
+        return max(1.0, float(np.where(ways, routes.node["hop"], 0).sum()) / max(1, int(length.sum())))
 
     def _merge(self) -> None:
         limit_s = None
         if self.budget.time_limit_s is not None:
             limit_s = min(LONGEST_MERGE_S, MERGE_SHARE * self.budget.time_limit_s)
-            left_s = self.budget.time_limit_s - self.budget.elapsed_s
-            if limit_s < SHORTEST_MERGE_S or left_s < 2 * limit_s:
-                return
-        before = int(self.search.best_cost[0])
-        match = recombine(self.arrays, self.search, self.pool, time_limit_s=limit_s, workers=self.threads)
-        if match.routes is not None:
-            load(self.arrays, self.search, *match.routes)
-        after = int(self.search.best_cost[0])
-        self.merges.append(
-            Merge(self.budget.iterations, match.columns, match.status, cents(before), cents(after))
+        if has_links(self.problem) or (limit_s is not None and not self._has_time_to_merge(limit_s)):
+            self._share_best()
+            return
+        began = self.budget.elapsed_s
+        before = self.best_cost
+        self._load(self.best_visits, self.best_length)
+        incumbent = Incumbent(
+            self.best_visits, self.best_length, self.teams[0].routes.row["cost"].copy(), self.best_cost
         )
+        pools = [pool for team in self.teams for pool in team.pools]
+        match = recombine(self.arrays, incumbent, pools, time_limit_s=limit_s, workers=self.threads)
+        merge = Merge(
+            after_epochs=len(self.epochs),
+            columns=match.columns,
+            status=match.status,
+            before_cents=cents(before),
+            after_cents=cents(before),
+            elapsed_s=self.budget.elapsed_s - began,
+            routes=None if match.routes is None else self._by_id(*match.routes),
+        )
+        self._go_on_from(merge)
+        self.merges.append(replace(merge, after_cents=cents(self.best_cost)))
+
+    def _has_time_to_merge(self, limit_s: float) -> bool:
+        """Where one recombination was not done in its time, the next will not be."""
+        in_vain = any(merge.status == "UNKNOWN" for merge in self.merges)
+        assert self.budget.time_limit_s is not None
+        left_s = self.budget.time_limit_s - self.budget.elapsed_s
+        return not in_vain and limit_s >= SHORTEST_MERGE_S and left_s >= 2 * limit_s
+
+    def _share_best(self) -> None:
+        """In the place of a recombination, where there is no time for one or the problem has links, which it does not
+        know: all teams go on from the best plan."""
+        if len(self.teams) > 1:
+            cost = cents(self.best_cost)
+            merge = Merge(len(self.epochs), 0, "NOT_ASKED", cost, cost, elapsed_s=0.0)
+            self._go_on_from(merge)
+            self.merges.append(merge)
+
+    def _go_on_from(self, merge: Merge) -> None:
+        """From the routes of the merge if it found any, else from the best plan."""
+        if merge.routes is None:
+            self._load(self.best_visits, self.best_length)
+            return
+        row_of = {visit.id: row for row, visit in enumerate(self.problem.visits)}
+        visits, length = np.zeros_like(self.best_visits), np.zeros_like(self.best_length)
+        for shift, work in enumerate(self.problem.shifts):
+            route = [row_of[visit] for visit in merge.routes.get(work.id, ())]
+            visits[shift, : len(route)], length[shift] = route, len(route)
+        self._load(visits, length)
+
+    def _by_id(self, visits: Indices, length: Indices) -> dict[str, tuple[str, ...]]:
+        return {
+            self.problem.shifts[shift].id: tuple(
+                self.problem.visits[row].id for row in visits[shift, : length[shift]]
+            )
+            for shift in np.flatnonzero(length)
+        }
+
+    def _load(self, visits: Indices, length: Indices) -> None:
+        """Every team goes on from this plan."""
+        for team in self.teams:
+            team.gather()
+            load(team, visits, length)
+            self._note(team)
+
+    def _note(self, team: Team) -> None:
+        """The best plan, if the team has found a better one."""
+        if team.best_cost < self.best_cost:
+            self.best_cost = team.best_cost
+            self.best_length[:] = team.first.best_length
+            self.best_visits[:] = team.first.best_visits
 
     def _stopped(self) -> bool:
         return self.should_stop is not None and self.should_stop()
@@ -260,29 +431,28 @@ class Run:
         if self.on_progress is None or (finished is None and elapsed_s - self.told_at < PROGRESS_S):
             return
         self.told_at = elapsed_s
-        served = int(self.search.best_length.sum())
         self.on_progress(
             Progress(
                 elapsed_s=elapsed_s,
                 fraction=1.0 if finished is not None else self.budget.fraction,
                 iterations=self.budget.iterations,
                 cost_cents=cents(self._cost()) if finished is None else finished.cost_cents,
-                unserved=len(self.problem.visits) - served,
+                unserved=len(self.problem.visits) - int(self.best_length.sum()),
             )
         )
 
     def _cost(self) -> int:
         """Ticks of the best plan without the surcharge of pinned visits left out."""
-        served = np.zeros(len(self.problem.visits), np.bool_)
-        for shift in np.flatnonzero(self.search.best_length):
-            served[self.search.best_visits[shift, : self.search.best_length[shift]]] = True
-        surcharged = int(self.arrays.prize[~served].sum())
-        prizes = sum(self.problem.prize_cents(self.problem.visits[row]) for row in np.flatnonzero(~served))
-        return int(self.search.best_cost[0]) - surcharged + prizes * TICKS_PER_CENT
+        left_out = set(range(len(self.problem.visits)))
+        for shift in np.flatnonzero(self.best_length):
+            left_out.difference_update(self.best_visits[shift, : self.best_length[shift]].tolist())
+        pinned = [row for row in left_out if self.problem.visits[row].pin is not None]
+        prizes = sum(self.problem.prize_cents(self.problem.visits[row]) for row in pinned) * TICKS_PER_CENT
+        return self.best_cost - int(self.arrays.visit["prize"][pinned].sum()) + prizes
 
-    def _route(self, shift: np.int64) -> Route:
-        assert refresh(self.arrays, self.search.routes, int(shift))
-        return route_of(self.problem, self.arrays, self.search.routes, int(shift))
+    def _route(self, team: Team, shift: np.int64) -> Route:
+        assert refresh(team.arrays, team.routes, int(shift))
+        return route_of(self.problem, team.arrays, team.routes, int(shift))
 
     def _still_valid(self, plan: Plan) -> Plan:
         """The plan without what the problem does not know, has twice or does not allow any more."""
@@ -293,23 +463,36 @@ class Run:
         for route in plan.routes:
             if route.shift not in shift_of or route.shift in routes:
                 continue
-            may = {visit for visit, row in row_of.items() if self.arrays.allowed[row, shift_of[route.shift]]}
-            stops = tuple(stop for stop in route.stops if stop.visit in may - seen)
+            may = self.arrays.pair["allowed"][:, shift_of[route.shift]]
+            stops = tuple(
+                stop
+                for stop in route.stops
+                if stop.visit in row_of and stop.visit not in seen and may[row_of[stop.visit]]
+            )
             seen.update(stop.visit for stop in stops)
             routes[route.shift] = replace(route, stops=stops)
         return replace(plan, routes=tuple(routes.values()))
 
 
-def warm() -> None:
-    """Compiles every kernel, or loads it from the cache on disk, by solving two visits. Takes half a minute
-    the first time and half a second later."""
-    travel = np.array([[0, 60], [60, 0]], np.int32)
-    day = TimeWindow(0, 3600)
+def warm(*, links: bool = False) -> None:
+    """Compiles the kernels, or loads them from the cache on disk, by solving a few visits. Takes a minute the first
+    time and a second later; with those of crews and orders (links) twice as long."""
+    warm_travel()
+    shifts, day = FEWEST_ROUTES_A_ZONE * 2, TimeWindow(0, 3600)
+    travel = np.full((2, 2), 60, np.int32)
+    visits = tuple(Visit(f"visit {n}", n % 2, 60, (day,)) for n in range(shifts))
     problem = Problem(
-        (Visit("first", 0, 60, (day,)), Visit("second", 1, 60, (day,))),
-        (Shift("shift", "technician", day, 0, 0, breaks=(Break(day, 60),)),),
+        visits,
+        tuple(
+            Shift(f"shift {n}", f"technician {n}", day, 0, 0, breaks=(Break(day, 60),), max_visits=1)
+            for n in range(shifts)
+        ),
         TravelMatrix(travel, travel),
     )
     plan = solve(problem, max_work=10)
-    solve(problem, max_work=10, start=plan)
-    recommend(problem, plan, "second")
+    solve(problem, max_work=10, start=plan, threads=2)
+    recommend(problem, plan, visits[0].id)
+    late = replace(visits[0], sla=Sla(0, 1))
+    recommend(replace(problem, visits=(late, *visits[1:])), plan, late.id)
+    if links:
+        solve(replace(problem, crews=(Crew((visits[0].id, visits[1].id)),)), max_work=10)

@@ -14,7 +14,18 @@ import pytest
 
 from optimizer.check import Violation, check
 from optimizer.plan import BreakTaken, Plan, Route, Stop, Unserved
-from optimizer.problem import UNREACHABLE, Break, Pin, Problem, Shift, TimeWindow, TravelMatrix, Visit
+from optimizer.problem import (
+    UNREACHABLE,
+    Break,
+    Crew,
+    Order,
+    Pin,
+    Problem,
+    Shift,
+    TimeWindow,
+    TravelMatrix,
+    Visit,
+)
 
 H = 3600
 MINUTE = 60
@@ -442,3 +453,167 @@ def test_a_technician_is_not_in_two_shifts_at_once() -> None:
 
 def test_two_shifts_one_after_the_other_are_sound() -> None:
     assert check(TWO_SHIFTS, Plan((ROUTE, evening_route(16 * H)), ())) == ()
+
+
+def test_the_time_that_work_takes_is_that_of_the_technicians_level() -> None:
+    by_level = replace(TAP, skills={"plumbing": 1}, service_s_by_level={2: 20 * MINUTE, 4: 10 * MINUTE})
+
+    (violation,) = check(with_visit(by_level), PLAN)
+
+    assert (violation.code, violation.visit, violation.by) == ("service", "tap", 10 * MINUTE)
+    assert codes(with_visit(replace(by_level, service_s_by_level={3: 30 * MINUTE, 2: 0})), PLAN) == []
+
+
+def test_a_route_may_end_in_its_overtime_and_no_later() -> None:
+    ends_early = {"window": TimeWindow(8 * H, 14 * H - 600)}
+
+    (violation,) = check(with_shift(**ends_early, overtime_s=593), PLAN)
+
+    assert (violation.code, violation.by) == ("shift_hours", 7)
+    assert codes(with_shift(**ends_early, overtime_s=600), PLAN) == []
+
+
+def test_more_seconds_of_travel_than_the_cap_are_found() -> None:
+    (violation,) = check(with_shift(max_travel_s=3590), PLAN)
+
+    assert (violation.code, violation.by) == ("travel_cap", 10)
+    assert codes(with_shift(max_travel_s=3600), PLAN) == []
+
+
+def test_a_route_that_lasts_longer_than_its_cap_is_found() -> None:
+    (violation,) = check(with_shift(max_duration_s=6 * H - 10), PLAN)
+
+    assert (violation.code, violation.shift, violation.by) == ("duration_cap", "ada-monday", 10)
+    assert codes(with_shift(max_duration_s=6 * H), PLAN) == []
+
+
+def test_a_break_at_home_is_part_of_how_long_a_route_lasts() -> None:
+    late = with_shift(breaks=(Break(TimeWindow(14 * H, 15 * H), 30 * MINUTE),), max_duration_s=6 * H)
+
+    (violation,) = check(late, with_route(breaks=(BreakTaken(14 * H, 14 * H + 30 * MINUTE),)))
+
+    assert (violation.code, violation.by) == ("duration_cap", 30 * MINUTE)
+
+
+def with_loads(*loads: tuple[int, ...], capacity: tuple[int, ...]) -> Problem:
+    visits = tuple(replace(v, load=load) for v, load in zip(PROBLEM.visits, loads, strict=True))
+    return replace(with_shift(capacity=capacity), visits=visits)
+
+
+def test_visits_that_take_more_than_the_capacity_are_found_with_the_kind_of_goods() -> None:
+    (violation,) = check(with_loads((1, 2), (), (1, 2), capacity=(2, 1)), PLAN)
+
+    assert (violation.code, violation.by) == ("capacity", 3)
+    assert "goods 1" in violation.detail
+    assert codes(with_loads((1, 2), (), (1, 2), capacity=(2, 4)), PLAN) == []
+
+
+def test_a_shift_without_capacity_takes_any_load() -> None:
+    assert codes(with_loads((9,), (9,), (9,), capacity=()), PLAN) == []
+
+
+def test_no_room_is_not_the_same_as_no_capacity() -> None:
+    assert codes(with_loads((0,), (1,), (), capacity=(0,)), PLAN) == ["capacity"]
+
+
+BOB = replace(ADA, id="bob-monday", technician="bob", breaks=())
+
+
+def bobs_lift(start: int) -> Route:
+    lift = stop("lift", start)
+    return Route("bob-monday", "bob", (lift,), start - 600, lift.end + 600, travel_s=1200, travel_m=10_000)
+
+
+def crew_of(*names: str) -> Problem:
+    """The tap and Bob's lift beside it."""
+    return replace(
+        PROBLEM, visits=(*PROBLEM.visits, visit("lift", 1)), shifts=(ADA, BOB), crews=(Crew(names),)
+    )
+
+
+def test_a_crew_that_starts_together_is_sound() -> None:
+    assert check(crew_of("tap", "lift"), Plan((ROUTE, bobs_lift(8 * H + 10 * MINUTE)), ())) == ()
+
+
+def test_a_crew_that_starts_apart_is_found_with_the_seconds() -> None:
+    (violation,) = check(crew_of("tap", "lift"), Plan((ROUTE, bobs_lift(8 * H + 10 * MINUTE + 7)), ()))
+
+    assert (violation.code, violation.visit, violation.by) == ("crew", "lift", 7)
+
+
+def test_a_crew_of_which_one_is_missing_is_found() -> None:
+    plan = Plan((ROUTE,), (Unserved("lift", "not_found", ()),))
+
+    (violation,) = check(crew_of("tap", "lift"), plan)
+
+    assert (violation.code, violation.visit, violation.by) == ("crew", "lift", 1)
+
+
+def test_a_crew_that_is_not_served_at_all_is_sound() -> None:
+    plan = Plan((), tuple(Unserved(name, "not_found", ()) for name in ("tap", "sink", "drain", "lift")))
+
+    assert check(crew_of("tap", "lift"), plan) == ()
+
+
+def test_nobody_is_two_of_a_crew() -> None:
+    plan = Plan((ROUTE, bobs_lift(8 * H + 50 * MINUTE)), ())
+
+    found = check(crew_of("tap", "sink"), plan)
+
+    assert [(v.code, v.by) for v in found] == [("crew", 40 * MINUTE), ("crew", 1)]
+    assert "ada has 2" in found[1].detail
+
+
+def ordered(
+    first: str, then: str, min_delay_s: int = 0, max_delay_s: int | None = None, more: tuple[Visit, ...] = ()
+) -> Problem:
+    order = Order(first, then, min_delay_s, max_delay_s)
+    return replace(PROBLEM, visits=(*PROBLEM.visits, *more), orders=(order,))
+
+
+def test_an_order_that_is_kept_to_the_second_is_sound() -> None:
+    assert codes(ordered("tap", "sink", min_delay_s=600, max_delay_s=600), PLAN) == []
+
+
+def test_a_visit_too_soon_after_the_one_before_is_found_with_the_seconds() -> None:
+    (violation,) = check(ordered("tap", "sink", min_delay_s=607), PLAN)
+
+    assert (violation.code, violation.shift, violation.visit, violation.by) == (
+        "order",
+        "ada-monday",
+        "sink",
+        7,
+    )
+
+
+def test_a_visit_before_the_one_it_must_follow_is_found() -> None:
+    (violation,) = check(ordered("sink", "tap"), PLAN)
+
+    assert (violation.code, violation.visit, violation.by) == ("order", "tap", 70 * MINUTE)
+
+
+def test_a_visit_too_late_after_the_one_before_is_found_with_the_seconds() -> None:
+    (violation,) = check(ordered("tap", "sink", max_delay_s=593), PLAN)
+
+    assert (violation.code, violation.visit, violation.by) == ("order", "sink", 7)
+
+
+def test_a_visit_served_without_the_one_it_must_follow_is_found() -> None:
+    problem = ordered("roof", "sink", more=(visit("roof", 1),))
+
+    (violation,) = check(problem, replace(PLAN, unserved=(Unserved("roof", "not_found", ()),)))
+
+    assert (violation.code, violation.visit, violation.by) == ("order", "sink", None)
+
+
+def test_the_first_of_an_order_may_be_served_alone() -> None:
+    problem = ordered("sink", "roof", more=(visit("roof", 1),))
+
+    assert check(problem, replace(PLAN, unserved=(Unserved("roof", "not_found", ()),))) == ()
+
+
+def test_work_cut_short_gains_no_time_for_what_follows() -> None:
+    assert codes(ordered("tap", "sink", min_delay_s=607), with_stop(0, end=8 * H + 33 * MINUTE)) == [
+        "service",
+        "order",
+    ]

@@ -112,6 +112,98 @@ def test_what_cannot_be_planned_is_answered_with_code_2(document: object, senten
     assert sentence in answer["error"]
 
 
+LATE: dict[str, Any] = {
+    "vehicles": [{"id": 1, "start_index": 0, "end_index": 0, "steps": [{"type": "job", "id": 11}]}],
+    "jobs": [{"id": 11, "location_index": 1, "time_windows": [[0, 60]]}],
+    "matrices": {"car": {"durations": DURATIONS}},
+}
+
+
+def check(document: object) -> tuple[int, dict[str, Any]]:
+    run = CliRunner().invoke(main, ["check", "-"], input=json.dumps(document), catch_exceptions=False)
+    return run.exit_code, json.loads(run.stdout)
+
+
+def test_check_judges_a_hand_made_plan_with_vrooms_causes() -> None:
+    exit_code, answer = check(LATE)
+
+    assert exit_code == 1
+    assert answer["summary"]["violations"] == [{"cause": "delay", "duration": 40}]
+    assert [step["violations"] for step in answer["routes"][0]["steps"]] == [
+        [],
+        [{"cause": "delay", "duration": 40}],
+        [],
+    ]
+
+
+def test_check_is_content_with_what_solve_gave() -> None:
+    _, solved = answer_to(DAY, "--max-work", "200")
+    vehicles = [dict(vehicle) for vehicle in DAY["vehicles"]]
+    for vehicle, route in zip(vehicles, solved["routes"], strict=True):
+        vehicle["steps"] = [
+            {key: step[key] for key in ("type", "id") if key in step} for step in route["steps"]
+        ]
+
+    exit_code, judged = check(DAY | {"vehicles": vehicles})
+
+    assert exit_code == 0
+    assert [job["id"] for job in judged["unassigned"]] == [13]
+    assert [route["steps"] for route in judged["routes"]] == [route["steps"] for route in solved["routes"]]
+
+
+def test_check_refuses_what_cannot_be_judged() -> None:
+    exit_code, answer = check(LATE | {"jobs": []})
+
+    assert (exit_code, answer) == (2, {"code": 2, "error": "jobs must not be empty"})
+
+
+def test_solve_judges_where_the_document_asks_for_it() -> None:
+    exit_code, answer = answer_to(LATE | {"options": {"c": True}})
+
+    assert exit_code == 0
+    assert answer["summary"]["violations"] == [{"cause": "delay", "duration": 40}]
+
+
+def test_solve_starts_from_the_steps_that_are_given() -> None:
+    vehicles = [
+        {"id": n, "start_index": 0, "end_index": 0, "steps": [{"type": "job", "id": 3 - n}]} for n in (1, 2)
+    ]
+    jobs = [{"id": n, "location_index": n} for n in (1, 2)]
+
+    _, answer = answer_to(DAY | {"vehicles": vehicles, "jobs": jobs}, "--max-work", "200")
+    exit_code, refused = answer_to(LATE)
+
+    assert answer["summary"]["cost"] == 400
+    assert exit_code == 2
+    assert "vehicle 1.steps cannot be driven as given" in refused["error"]
+
+
+@pytest.mark.parametrize(
+    ("vehicle", "job", "served"),
+    [
+        ({"capacity": [1]}, {"delivery": [1]}, 1),
+        ({"capacity": [2]}, {"delivery": [1]}, 2),
+        ({"max_travel_time": 200}, {}, 1),
+        ({"type": "slow", "time_window": [0, 800]}, {"service_per_type": {"slow": 600}}, 1),
+        ({"type": "quick", "time_window": [0, 800]}, {"service_per_type": {"slow": 600}}, 2),
+        ({"speed_factor": 0.1, "time_window": [0, 3000]}, {}, 1),
+    ],
+)
+def test_loads_types_speeds_and_caps_are_kept(
+    vehicle: dict[str, Any], job: dict[str, Any], served: int
+) -> None:
+    document = {
+        "vehicles": [{"id": 1, "start_index": 0, "end_index": 0, **vehicle}],
+        "jobs": [{"id": n, "location_index": n, **job} for n in (1, 2)],
+        "matrix": DURATIONS,
+    }
+
+    _, answer = answer_to(document, "--max-work", "200")
+
+    assert 2 - answer["summary"]["unassigned"] == served
+    assert all(job["reasons"] for job in answer["unassigned"])
+
+
 def test_it_reads_a_file_and_writes_to_standard_output(tmp_path: Path) -> None:
     day = tmp_path / "day.json"
     day.write_text(json.dumps(DAY))
@@ -144,5 +236,6 @@ def test_help_says_what_it_does() -> None:
     solve = CliRunner().invoke(main, ["solve", "--help"])
 
     assert "solve" in alone.stdout
+    assert "check" in alone.stdout
     for option in ("--time-limit", "--seed", "--threads", "--max-work", "--engine"):
         assert option in solve.stdout

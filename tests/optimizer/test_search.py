@@ -1,5 +1,6 @@
 """What `solve` promises: sound plans, repeatable ones, nothing left out that fits, pins and start plans honoured."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -24,8 +25,11 @@ from optimizer import (
 from optimizer.arrays import build_arrays
 from optimizer.eligibility import Fleet
 from optimizer.insertion import plan_rows
-from optimizer.recombination import recombine
-from optimizer.ruin_recreate import construct, iterate, load, new_pool, new_search
+from optimizer.proximity import near
+from optimizer.recombination import Incumbent, recombine
+from optimizer.ruin_recreate import construct, iterate, load
+from optimizer.schedule import refresh, visits_of
+from optimizer.zones import Team
 from tests.optimizer.worlds import ADA, HOUR, LAMP, MINUTE, SINK, TAP, city_day, line, random_world, small_day
 
 
@@ -84,7 +88,11 @@ def test_a_start_plan_is_never_made_worse(seed: int) -> None:
 
     plan = solve(problem, max_work=20, seed=seed, start=start)
 
-    assert plan.cost_cents <= start.cost_cents + len(plan.objective)
+    pinned = {visit.id for visit in problem.visits if visit.pin is not None}
+    before, after = (sum(entry.visit in pinned for entry in each.unserved) for each in (start, plan))
+    assert after <= before
+    if after == before:
+        assert plan.cost_cents <= start.cost_cents + len(plan.objective)
 
 
 def test_a_start_plan_keeps_technicians_when_moves_are_dear() -> None:
@@ -200,40 +208,105 @@ def test_limits_that_make_no_sense_are_refused(limits: dict[str, int]) -> None:
         solve(small_day(), **limits)  # type: ignore[arg-type]
 
 
+def team_of(problem: Problem, seed: int = 0, workers: int = 1) -> Team:
+    arrays = build_arrays(problem, Fleet.of(problem.shifts, problem.travel, problem.visits))
+    return Team.of(arrays, near(arrays), workers, seed)
+
+
+def stands(team: Team) -> None:
+    """All that the workers know of the plan is true."""
+    prize, allowed = team.arrays.visit["prize"], team.arrays.pair["allowed"]
+    served = team.routes.spot["shift"] >= 0
+    rows = [visits_of(team.routes, shift) for shift in range(len(team.routes.row))]
+    absent = [worker.absent[: worker.state["absent"][0]] for worker in team.workers]
+    assert sorted(np.concatenate(rows)) == list(np.flatnonzero(served))
+    assert sorted(np.concatenate(absent)) == list(np.flatnonzero(~served & allowed.any(axis=1)))
+    assert team.cost == int(team.routes.row["cost"].sum() + prize[~served].sum())
+    for shift, row in enumerate(rows):
+        cost = int(team.routes.row["cost"][shift])
+        assert refresh(team.arrays, team.routes, shift)
+        assert int(team.routes.row["cost"][shift]) == cost
+        for node, visit in enumerate(row, start=1):
+            assert tuple(team.routes.spot[visit]) == (shift, node)
+
+
 def test_recombination_finds_the_best_match_among_the_routes_seen() -> None:
     day = small_day()
-    arrays = build_arrays(day, Fleet.of(day.shifts, day.travel))
-    search, pool = new_search(arrays, 0), new_pool(arrays, 0)
-    iterate(arrays, search, pool, 200, 1e9)
-    best = int(search.best_cost[0])
+    team, again = team_of(day), team_of(day)
+    iterate(team.arrays, team.first, team.pools[0], 200, 1e9)
     worse = Plan((time_route(day, "ada-day", ["tap"]), time_route(day, "ben-day", ["oven"])), ())
-    again = new_search(arrays, 0)
-    load(arrays, again, *plan_rows(day, worse))
+    visits, length = plan_rows(day, worse)
+    load(again.arrays, again.first, visits, length)
+    incumbent = Incumbent(visits, length, again.routes.row["cost"].copy(), again.cost)
 
-    match = recombine(arrays, again, pool, time_limit_s=None, workers=1)
+    match = recombine(team.arrays, incumbent, team.pools, time_limit_s=None, workers=1)
 
     assert match.routes is not None
-    load(arrays, again, *match.routes)
+    load(again.arrays, again.first, *match.routes)
     assert match.status == "OPTIMAL"
-    assert int(again.best_cost[0]) == best
+    assert again.cost == team.best_cost
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6), metric=st.booleans())
 def test_what_the_search_knows_of_its_routes_is_true_after_many_moves(seed: int, metric: bool) -> None:
-    problem = random_world(seed, visits=10, metric=metric)
-    arrays = build_arrays(problem, Fleet.of(problem.shifts, problem.travel))
-    search, pool = new_search(arrays, seed), new_pool(arrays, seed)
-    construct(arrays, search, 0)
+    team = team_of(random_world(seed, visits=10, metric=metric), seed)
+    construct(team.arrays, team.first, 0)
 
-    iterate(arrays, search, pool, 60, 3e9)
+    iterate(team.arrays, team.first, team.pools[0], 60, 3e9)
 
-    served = search.routes.shift_of >= 0
-    rows = [search.routes.visits[s, : search.routes.length[s]] for s in range(len(problem.shifts))]
-    assert sorted(np.concatenate(rows)) == list(np.flatnonzero(served))
-    assert int(search.cost[0]) == int(search.routes.cost.sum() + arrays.prize[~served].sum())
-    absent = set(search.absent[: search.absent_count[0]].tolist())
-    assert absent == set(np.flatnonzero(~served & arrays.allowed.any(axis=1)).tolist())
+    stands(team)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), workers=st.integers(2, 3))
+def test_workers_side_by_side_never_touch_the_same_route_or_visit(seed: int, workers: int) -> None:
+    team = team_of(random_world(seed, visits=30, metric=True), seed, workers)
+    construct(team.arrays, team.first, 0)
+
+    with ThreadPoolExecutor(workers) as executor:
+        for _ in range(4):
+            team.deal()
+            team.iterate(executor, [40] * workers, 3e9)
+            stands(team)
+    team.gather()
+
+    stands(team)
+    assert int(team.first.state["cost"][0]) == team.cost - team.hopeless
+
+
+def test_with_several_threads_the_same_work_gives_the_same_plan() -> None:
+    problem = random_world(7, visits=60, metric=True)
+
+    plans = [solve(problem, max_work=4_000, seed=3, threads=2) for _ in range(2)]
+
+    assert plans[0].routes == plans[1].routes
+    assert check(problem, plans[0]) == ()
+
+
+def test_a_run_bounded_by_time_can_be_done_again() -> None:
+    problem = random_world(11, visits=60, metric=True)
+    plan = solve(problem, time_limit_s=2.0, seed=5, threads=2)
+
+    again = solve(problem, replay=plan)
+
+    assert again.routes == plan.routes
+    assert [merge.after_epochs for merge in again.merges] == [merge.after_epochs for merge in plan.merges]
+
+
+def test_what_begins_before_the_freeze_keeps_technician_and_time() -> None:
+    problem = random_world(5, visits=12, metric=True)
+    start = solve(problem, max_work=5, seed=1)
+    starts = sorted(stop.start for route in start.routes for stop in route.stops)
+    noon = starts[len(starts) // 2]
+
+    plan = solve(problem, max_work=500, seed=2, start=start, freeze_before=noon)
+
+    before = {
+        (route.technician, s.visit, s.start) for route in start.routes for s in route.stops if s.start < noon
+    }
+    after = {(route.technician, stop.visit, stop.start) for route in plan.routes for stop in route.stops}
+    assert before <= after
 
 
 def test_identical_shifts_are_one_kind_and_still_driven_apart() -> None:
@@ -245,4 +318,4 @@ def test_identical_shifts_are_one_kind_and_still_driven_apart() -> None:
     plan = solve(problem, max_work=100)
 
     assert len(set(technicians(plan).values())) == 3
-    assert set(build_arrays(problem, Fleet.of(twins, problem.travel)).kind.tolist()) == {0}
+    assert set(team_of(problem).arrays.shift["kind"].tolist()) == {0}

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from optimizer.problem import UNREACHABLE
-from optimizer.travel import HOURLY_FACTORS, Geodesic, InvalidPlace, Place, between
+from optimizer.travel import HOURLY_FACTORS, Geodesic, InvalidPlace, Place, SpeedProfile, apart, between
 
 NEW_YORK = st.builds(Place, st.floats(40.49, 40.92), st.floats(-74.27, -73.68))
 LATITUDES = st.one_of(st.floats(-90, 90), st.floats(-90, -89.5), st.floats(89.5, 90))
@@ -104,7 +104,7 @@ def test_a_leg_lasts_its_length_at_the_speed_and_the_parking() -> None:
 
 
 def test_the_hour_on_the_wall_clock_sets_the_speed() -> None:
-    provider = Geodesic(hourly_factors=(2.0,) * 8 + (0.5,) + (1.0,) * 15, parking_s=0)
+    provider = Geodesic(profile=SpeedProfile((2.0,) * 8 + (0.5,) + (1.0,) * 15), parking_s=0)
     places = [EMPIRE_STATE, CITY_HALL]
 
     by_day = provider.matrix(places).duration_s[0, 1]
@@ -124,7 +124,7 @@ def test_the_default_profile_has_the_ratio_of_day_and_daytime_it_claims() -> Non
 
 
 def test_a_way_beyond_any_duration_is_marked_unreachable() -> None:
-    provider = Geodesic(detour=10, speed_kmh=1, hourly_factors=(0.01,) * 24)
+    provider = Geodesic(detour=10, speed_kmh=1, profile=SpeedProfile((0.01,) * 24))
 
     matrix = provider.matrix([Place(0, 0), Place(0, 180)], datetime(2026, 3, 9, tzinfo=UTC))
 
@@ -146,11 +146,80 @@ def test_a_place_off_the_globe_is_refused(lat: float, lon: float) -> None:
         {"detour": float("nan")},
         {"speed_kmh": 0.0},
         {"speed_kmh": float("inf")},
-        {"hourly_factors": (1.0,) * 23},
-        {"hourly_factors": (0.0,) * 24},
         {"parking_s": -1},
     ],
 )
 def test_settings_that_give_no_travel_time_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Geodesic(**wrong)
+
+
+@pytest.mark.parametrize("factors", [(1.0,) * 23, (0.0,) * 24, (float("nan"),) * 24])
+def test_a_profile_without_24_usable_factors_is_refused(factors: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="24 factors"):
+        SpeedProfile(factors)
+
+
+@settings(deadline=None)
+@given(places=st.lists(ANYWHERE, min_size=1, max_size=12))
+def test_every_pair_of_a_matrix_is_as_far_as_the_two_places_alone(places: list[Place]) -> None:
+    matrix = Geodesic(detour=1, parking_s=0).matrix(places)
+
+    expected = np.array([[between(a, b) for b in places] for a in places])
+    assert np.abs(matrix.distance_m - expected).max() <= 0.5 + 1e-6
+
+
+@settings(deadline=None)
+@given(
+    a=ANYWHERE,
+    azimuths_deg=st.lists(st.floats(0, 360), min_size=1, max_size=9),
+    distance_m=st.floats(5_000, 75_000),
+)
+def test_a_city_anywhere_on_earth_is_within_a_ten_thousandth_in_its_matrix(
+    a: Place, azimuths_deg: list[float], distance_m: float
+) -> None:
+    places = [a, *(destination(a, azimuth_deg, distance_m) for azimuth_deg in azimuths_deg)]
+
+    matrix = Geodesic(detour=1).matrix(places)
+
+    expected = np.array([[reference_m(a, b) for b in places] for a in places])
+    assert (np.abs(matrix.distance_m - expected) <= 0.5 + 1e-4 * expected).all()
+
+
+@settings(deadline=None)
+@given(a=ANYWHERE, b=ANYWHERE, hour=st.integers(0, 23))
+def test_a_leg_has_the_figures_of_the_matrix(a: Place, b: Place, hour: int) -> None:
+    provider, departs_at = Geodesic(), datetime(2026, 3, 9, hour, tzinfo=UTC)
+
+    leg = provider.leg(a, b, departs_at)
+
+    matrix = provider.matrix([a, b], departs_at)
+    assert leg == (matrix.duration_s[0, 1], matrix.distance_m[0, 1])
+
+
+@pytest.mark.parametrize(("metres", "bound"), [(2_000_000, 1e-4), (2_020_000, 6e-3)])
+def test_both_formulas_keep_their_bound_next_to_where_they_meet(metres: float, bound: float) -> None:
+    start = Place(45, 7)
+    end = destination(start, 70, metres)
+
+    assert between(start, end) == pytest.approx(metres, rel=bound)
+
+
+def test_places_are_apart_from_a_millimetre_on() -> None:
+    pole, also_the_pole = Place(90, 0), Place(90, 135)
+    west, east = Place(10, -180), Place(10, 180)
+    a_metre_east = Place(10, -179.99999)
+
+    different = apart([pole, also_the_pole, west, east, a_metre_east])
+
+    assert different.tolist() == [
+        [False, False, True, True, True],
+        [False, False, True, True, True],
+        [True, True, False, False, True],
+        [True, True, False, False, True],
+        [True, True, True, True, False],
+    ]
+
+
+def test_no_places_are_an_empty_matrix() -> None:
+    assert Geodesic().matrix([]).places == 0

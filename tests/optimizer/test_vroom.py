@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from optimizer import vroom
 from optimizer.check import check
 from optimizer.plan import BreakTaken, Plan, Reason, Route, Stop, Unserved
-from optimizer.problem import UNREACHABLE, TimeWindow, Visit
+from optimizer.problem import UNREACHABLE, TimeWindow
+from optimizer.schedule import time_route
 
 DURATIONS = [[0, 100, 200], [100, 0, 100], [200, 100, 0]]
 DISTANCES = [[0, 1000, 2000], [1000, 0, 1000], [2000, 1000, 0]]
@@ -198,6 +199,191 @@ def test_the_older_matrix_key_is_read() -> None:
     assert not request.with_distances
 
 
+def test_hours_longer_than_the_work_leave_it_all_its_room() -> None:
+    document = day_with_vehicle(breaks=[], time_window=[28_800, 43_200])
+    document["jobs"] = [{"id": 1, "location_index": 1}]
+
+    problem = vroom.read_document(document).problem
+
+    assert problem.shifts[0].window == TimeWindow(28_800, 43_200)
+    (window,) = problem.visits[0].windows
+    assert window.start <= 28_800
+    assert window.end >= 28_800 + 2 * 200
+
+
+def test_deliveries_alone_and_pickups_alone_are_loads() -> None:
+    document = day_with_vehicle(capacity=[2, 3])
+    document["jobs"][0] |= {"delivery": [2, 0]}
+    document["jobs"][1] |= {"delivery": [1, 0], "pickup": [0, 4]}
+
+    problem = vroom.read_document(document).problem
+
+    assert [visit.load for visit in problem.visits] == [(2, 0), (1, 4)]
+    assert problem.shifts[0].capacity == (2, 3)
+
+
+def test_the_older_amount_is_what_is_delivered() -> None:
+    document = day_with_vehicle(capacity=[1])
+    for job in document["jobs"]:
+        job["amount"] = [1]
+
+    assert [visit.load for visit in vroom.read_document(document).problem.visits] == [(1,), (1,)]
+
+
+def test_goods_delivered_and_picked_up_are_refused_where_a_vehicle_could_overflow() -> None:
+    document = day_with_vehicle(capacity=[3])
+    document["jobs"][0]["delivery"], document["jobs"][1]["pickup"] = [2], [2]
+
+    with pytest.raises(vroom.InputError, match="deliver and pick up goods of kind 0"):
+        vroom.read_document(document)
+
+
+def test_goods_delivered_and_picked_up_are_served_where_all_fit_at_once() -> None:
+    document = day_with_vehicle(capacity=[4])
+    document["jobs"][0]["delivery"], document["jobs"][1]["pickup"] = [2], [2]
+
+    request = vroom.read_document(document)
+
+    assert [visit.load for visit in request.problem.visits] == [(), ()]
+    (route,) = vroom.write(request, PLAN)["routes"]
+    assert [step["load"] for step in route["steps"]] == [[2], [0], [0], [2], [2]]
+    assert (route["delivery"], route["amount"], route["pickup"]) == ([2], [2], [2])
+
+
+def test_every_vehicle_has_a_capacity_or_none_has() -> None:
+    document = day_with_vehicle(capacity=[3])
+    document["vehicles"].append({"id": 8, "start_index": 0})
+
+    with pytest.raises(vroom.InputError, match=r"vehicle 8\.capacity has 0 quantities"):
+        vroom.read_document(document)
+
+
+def test_a_limit_on_the_load_at_a_break_is_refused_where_it_could_bind() -> None:
+    document = day_with_vehicle(capacity=[3])
+    document["vehicles"][0]["breaks"][0]["max_load"] = [1]
+    document["jobs"][0]["delivery"] = [2]
+
+    with pytest.raises(vroom.InputError, match="a limit on the load at a break is not served"):
+        vroom.read_document(document)
+
+
+def test_times_per_type_of_vehicle_are_durations_by_level() -> None:
+    document = day_with_vehicle(type="van")
+    document["vehicles"].append({"id": 8, "start_index": 0, "skills": [3]})
+    document["jobs"][0] |= {"service_per_type": {"van": 100}, "setup_per_type": {"": 7, "bike": 1}}
+
+    problem = vroom.read_document(document).problem
+
+    tap, sink = problem.visits
+    assert [tap.service_s_at(shift.skills) for shift in problem.shifts] == [130, 277]
+    assert [sink.service_s_at(shift.skills) for shift in problem.shifts] == [300, 300]
+
+
+def test_one_speed_for_all_vehicles_scales_the_durations() -> None:
+    durations = vroom.read_document(day_with_vehicle(speed_factor=2)).problem.travel.duration_s
+
+    assert durations.tolist() == [[0, 50, 100], [50, 0, 50], [100, 50, 0]]
+
+
+def test_vehicles_of_different_speed_are_refused() -> None:
+    document = day()
+    document["vehicles"].append({"id": 8, "start_index": 0, "speed_factor": 1.5})
+
+    with pytest.raises(vroom.InputError, match="different speed_factor"):
+        vroom.read_document(document)
+
+
+def test_a_matrix_of_costs_is_what_travel_costs() -> None:
+    costs = [[0, 7, 9], [7, 0, 3], [9, 3, 0]]
+    matrices = {"car": {"durations": DURATIONS, "distances": DISTANCES, "costs": costs}}
+
+    request = vroom.read_document(day(matrices=matrices))
+
+    (ada,), weights = request.problem.shifts, request.problem.weights
+    assert request.problem.travel.distance_m.tolist() == costs
+    assert (ada.cents_per_km, ada.cents_per_h, weights.travel_cents_per_h) == (1000, 0, 0)
+    (route,) = vroom.write(request, PLAN)["routes"]
+    assert (route["cost"], route["duration"], route["distance"]) == (7 + 3 + 9, 400, 4000)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"costs": {"per_km": 1}},
+        {"costs": {"per_hour": 1}},
+        {"costs": {"per_task_hour": 1}},
+        {"max_distance": 9},
+    ],
+)
+def test_beside_a_matrix_of_costs_other_prices_of_the_way_are_refused(changes: dict[str, Any]) -> None:
+    matrices = {"car": {"durations": DURATIONS, "distances": DISTANCES, "costs": DURATIONS}}
+
+    with pytest.raises(vroom.InputError, match="not served together with a matrix of costs"):
+        vroom.read_document(day_with_vehicle(**changes) | {"matrices": matrices})
+
+
+def test_given_steps_are_the_plan_to_start_from() -> None:
+    steps = [{"type": "start"}, {"type": "job", "id": 2, "service_at": 1}, {"type": "break", "id": 4}]
+
+    start = vroom.read_document(day_with_vehicle(steps=[*steps, {"type": "job", "id": 1}])).start_plan()
+
+    assert start is not None
+    assert [[stop.visit for stop in route.stops] for route in start.routes] == [["2", "1"]]
+
+
+def test_without_steps_there_is_no_plan_to_start_from() -> None:
+    assert vroom.read_document(DAY).start_plan() is None
+
+
+@pytest.mark.parametrize("changes", [{"max_tasks": 1}, {"skills": []}, {"time_window": [0, 900]}])
+def test_steps_that_break_a_rule_are_refused_as_a_plan_to_start_from(changes: dict[str, Any]) -> None:
+    steps = [{"type": "job", "id": 1}, {"type": "job", "id": 2}]
+    request = vroom.read_document(day_with_vehicle(steps=steps, **changes))
+
+    with pytest.raises(vroom.InputError, match=r"vehicle 7\.steps cannot be driven as given"):
+        request.start_plan()
+
+
+def test_setup_is_spent_on_arrival_at_another_place_alone() -> None:
+    document = day_with_vehicle(breaks=[], time_window=[0, 900])
+    document["jobs"] = [{"id": n, "location_index": 1, "setup": 50, "service": 100} for n in (1, 2)]
+    request = vroom.read_document(document)
+    planned = Plan((time_route(request.problem, "7", ["1", "2"]),), ())
+
+    (route,) = vroom.write(request, vroom.with_setups_spent_once(request, planned))["routes"]
+
+    steps = [(step["type"], step["arrival"], step["setup"], step["service"]) for step in route["steps"]]
+    assert steps == [("start", 0, 0, 0), ("job", 100, 50, 100), ("job", 250, 0, 100), ("end", 450, 0, 0)]
+
+
+def test_geometry_is_the_line_through_the_places() -> None:
+    document = day(options={"g": True})
+    for owner, key, index in ((0, "start", 0), (0, "end", 0)):
+        document["vehicles"][owner][key] = [-120.2, 38.5 + index]
+    document["jobs"][0]["location"], document["jobs"][1]["location"] = [-120.95, 40.7], [-126.453, 43.252]
+
+    (route,) = vroom.write(vroom.read_document(document), PLAN)["routes"]
+
+    assert route["geometry"].startswith("_p~iF~ps|U_ulLnnqC_mqNvxq`@")
+
+
+def test_a_document_beyond_the_limits_is_too_large_before_any_matrix_is_built() -> None:
+    limits = vroom.Limits(locations=2, vehicles=1)
+    crowded = without(day(jobs=[{"id": n} for n in range(3)]), "matrices")
+    staffed = without(day(vehicles=[{"id": n} for n in range(2)]), "matrices")
+    wide = day(matrices={"car": {"durations": [[0] * 5] * 5}})
+
+    for document, sentence in ((crowded, "3 jobs"), (staffed, "2 vehicles"), (wide, "durations has 5 rows")):
+        with pytest.raises(vroom.TooLarge, match=sentence):
+            vroom.read_document(document, _NoTravel(), limits=limits)
+    assert vroom.read_document(DAY, limits=limits).problem.travel.places == 3
+
+
+class _NoTravel:
+    def matrix(self, places: object, departs_at: object = None) -> Any:
+        raise AssertionError("no matrix should have been asked for")
+
+
 def test_an_enormous_duration_means_no_way() -> None:
     durations = [[0, 2**32 - 1, 200], [100, 0, 100], [200, 100, 0]]
 
@@ -209,7 +395,7 @@ def test_an_enormous_duration_means_no_way() -> None:
 
 def test_what_does_not_change_the_answer_is_ignored() -> None:
     document = day_with_vehicle(capacity=[4], speed_factor=1)
-    document["jobs"][0] |= {"delivery": [0, 0], "amount": [], "customer": "Eve"}
+    document["jobs"][0] |= {"delivery": [0], "amount": [7], "customer": "Eve"}
     document |= {"shipments": [], "options": {"g": False, "t": 4}, "note": "x"}
 
     assert vroom.read_document(document).problem.visits == vroom.read_document(DAY).problem.visits
@@ -343,9 +529,10 @@ REFUSED: list[tuple[Any, str]] = [
     (day(jobs=DAY["jobs"] * 2), "job id 1 occurs twice"),
     (day(vehicles=DAY["vehicles"] * 2), "vehicle id 7 occurs twice"),
     (day(shipments=[{}]), "shipments are not served"),
-    (day(options={"g": True}), "geometry"),
-    (day(options={"c": True}), "only times"),
+    (day(options={"g": True}), "geometry needs a location"),
     (day(options=[]), "options must be a JSON object"),
+    (day(options={"x": "hard"}), r"options\.x must be an integer"),
+    (day(options={"l": 0}), r"options\.l must be a number of seconds"),
     (day(job=[]), "'jobs' meant"),
     (day_with_job(id=-1), "must lie between 0 and"),
     (day_with_job(id=2**63), "must lie between 0 and"),
@@ -368,10 +555,14 @@ REFUSED: list[tuple[Any, str]] = [
     (day_with_job(time_windows=[[0]]), r"must be \[start, end\]"),
     (day_with_job(time_windows=[7]), "must be an array"),
     (day_with_job(time_windows=None), "must be an array"),
+    (day_with_job(time_windows=[]), r"job 1\.time_windows must not be empty"),
+    (day_with_job(time_windows=[[n, n] for n in range(0, 62, 2)]), "has 31 entries; up to 30 are served"),
+    (day_with_job(skills=list(range(101))), "has 101 entries; up to 100 are served"),
     (day_with_job(time_window=[0, 5]), "'time_windows' meant"),
-    (day_with_job(delivery=[1]), "capacities are not served"),
-    (day_with_job(pickup=[0, 2]), "capacities are not served"),
-    (day_with_job(service_per_type={}), "vehicle type are not served"),
+    (day_with_job(delivery=[1]), r"job 1\.delivery has 1 quantities, the first vehicle's capacity 0"),
+    (day_with_job(amount=[1]), r"job 1\.amount has 1 quantities"),
+    (day_with_job(service_per_type=[1]), r"job 1\.service_per_type must be a JSON object"),
+    (day_with_job(setup_per_type={"": -1}), r"job 1\.setup_per_type\. must lie between"),
     (day_with_job(description=5), r"job 1\.description must be a string"),
     (day_with_job(location=[0.0, 91.0]), "lat must lie between"),
     (day_with_job(location=[0.0]), r"must be \[longitude, latitude\]"),
@@ -379,19 +570,37 @@ REFUSED: list[tuple[Any, str]] = [
     (day_with_job(location=[10**400, 0]), r"job 1\.location"),
     (day_with_vehicle(time_window=[9, 1]), r"vehicle 7\.time_window ends before it starts"),
     (day_with_vehicle(time_windows=[[0, 9]]), "'time_window' meant"),
-    (day_with_vehicle(max_travel_time=5), "a cap on travel time is not served"),
+    (day_with_vehicle(max_travel_time=-5), r"vehicle 7\.max_travel_time must lie"),
     (day_with_vehicle(max_tasks=-1), r"vehicle 7\.max_tasks must lie"),
     (day_with_vehicle(max_distance=1.0), r"vehicle 7\.max_distance must be an integer"),
-    (day_with_vehicle(steps=[]), "given routes are not served"),
-    (day_with_vehicle(type="van"), "vehicle types are not served"),
-    (day_with_vehicle(speed_factor=1.5), "different speed are not served"),
+    (day_with_vehicle(steps={}), r"vehicle 7\.steps must be an array"),
+    (day_with_vehicle(steps=[{"type": "lunch"}]), r"steps\[0\]\.type must be one of start, job, break, end"),
+    (day_with_vehicle(steps=[{"type": "pickup", "id": 1}]), r"steps\[0\]: shipments are not served"),
+    (day_with_vehicle(steps=[{"type": "job"}]), r"steps\[0\]\.id must be an integer"),
+    (day_with_vehicle(steps=[{"type": "job", "id": 9}]), "job 9 is unknown"),
+    (day_with_vehicle(steps=[{"type": "break", "id": 9}]), "break 9 is unknown"),
+    (day_with_vehicle(steps=[{"type": "job", "id": 1}] * 2), "job 1 occurs twice"),
+    (
+        day_with_vehicle(steps=[{"type": "end"}, {"type": "start"}]),
+        "must start with `start` and end with `end`",
+    ),
+    (
+        day_with_vehicle(steps=[{"type": "job", "id": 1, "service_at": 5, "service_after": 6}]),
+        "contradict each other",
+    ),
+    (day_with_vehicle(type=3), r"vehicle 7\.type must be a string"),
+    (day_with_vehicle(speed_factor=0), r"vehicle 7\.speed_factor must lie between"),
+    (day_with_vehicle(speed_factor="fast"), r"vehicle 7\.speed_factor must be a number"),
+    (day_with_vehicle(capacity=[-1]), r"vehicle 7\.capacity must lie between"),
+    (day_with_vehicle(capacity=[0] * 33), "capacity has 33 entries; up to 32 are served"),
     (day_with_vehicle(costs={"per_hour": -1}), r"vehicle 7\.costs\.per_hour must lie"),
     (day_with_vehicle(costs={"per_hours": 1}), "'per_hour' meant"),
     (day_with_vehicle(costs=[1]), r"vehicle 7\.costs must be a JSON object"),
     (day_with_vehicle(breaks=None), r"vehicle 7\.breaks must be an array"),
     (day_with_vehicle(breaks=[{}]), r"vehicle 7\.breaks\[0\]\.id is missing"),
     (day_with_vehicle(breaks=[{"id": 1}, {"id": 1}]), "occurs twice"),
-    (day_with_vehicle(breaks=[{"id": 1, "max_load": [1]}]), "loads are not served"),
+    (day_with_vehicle(breaks=[{"id": 1, "max_load": [1]}]), "max_load has 1 quantities"),
+    (day_with_vehicle(breaks=[{"id": n} for n in range(51)]), "has 51 entries; up to 50 are served"),
     (day_with_vehicle(breaks=[{"id": 1, "time_windows": [[0, 1], [3, 4]]}]), "several time windows"),
     (day_with_vehicle(profile=3), r"vehicle 7\.profile must be a string"),
     (day_with_vehicle(profile="bike"), "matrices has none for the profile 'bike'"),
@@ -405,7 +614,7 @@ REFUSED: list[tuple[Any, str]] = [
     (day(matrices={"car": {"durations": [[0, 1.5], [1, 0]]}}), "must hold integers"),
     (day(matrices={"car": {"durations": [[0, 2**63], [1, 0]]}}), "must lie between 0 and"),
     (day(matrices={"car": {"durations": DURATIONS, "distances": [[0]]}}), "differ in size"),
-    (day(matrices={"car": {"durations": DURATIONS, "costs": DURATIONS}}), "costs is not served"),
+    (day(matrices={"car": {"durations": DURATIONS, "costs": [[0]]}}), "differ in size"),
     (day(matrix=[[0, None], [1, 0]]), "must hold integers"),
 ]
 
@@ -455,7 +664,7 @@ def test_rules_on_distance_need_distances(changes: dict[str, Any]) -> None:
 def test_costs_too_large_to_add_up_are_refused() -> None:
     durations = [[0, 90_000_000], [90_000_000, 0]]
     document = {
-        "vehicles": [{"id": 1, "start_index": 0, "costs": {"per_hour": 10**9}}],
+        "vehicles": [{"id": 1, "start_index": 0, "costs": {"per_hour": 10**8}}],
         "jobs": [{"id": 1, "location_index": 1}],
         "matrix": durations,
     }
@@ -497,7 +706,9 @@ JSON_VALUES = st.recursive(
 @st.composite
 def damaged_days(draw: st.DrawFn) -> dict[str, Any]:
     """The small day with one value anywhere replaced by something else, or with a key more."""
-    document = day()
+    document = day_with_vehicle(
+        steps=[{"type": "job", "id": 1}, {"type": "break", "id": 4}, {"type": "job", "id": 2}]
+    )
     owner = draw(
         st.sampled_from(
             [
@@ -506,31 +717,56 @@ def damaged_days(draw: st.DrawFn) -> dict[str, Any]:
                 document["jobs"][1],
                 document["vehicles"][0],
                 document["vehicles"][0]["breaks"][0],
+                document["vehicles"][0]["steps"][0],
                 document["matrices"],
                 document["matrices"]["car"],
             ]
         )
     )
-    known = [*owner, "matrix", "options", "costs", "location", "start", "profile", "max_tasks", "steps"]
+    known = [
+        *owner,
+        "matrix",
+        "options",
+        "costs",
+        "location",
+        "start",
+        "profile",
+        "max_tasks",
+        "steps",
+        "capacity",
+    ]
+    known += [
+        "delivery",
+        "pickup",
+        "amount",
+        "type",
+        "speed_factor",
+        "max_travel_time",
+        "service_per_type",
+        "max_load",
+    ]
     owner[draw(st.sampled_from(known))] = draw(JSON_VALUES)
     return document
 
 
 @settings(deadline=None, max_examples=300)
-@given(document=damaged_days())
-def test_damaged_input_is_read_or_refused_and_nothing_else(document: dict[str, Any]) -> None:
-    try:
-        problem = vroom.read_document(document).problem
-    except vroom.InputError as error:
-        answer = vroom.write_error(str(error))
-    else:
-        answer = vroom.write(
-            vroom.read_document(document), Plan((), tuple(_left_out(v) for v in problem.visits))
-        )
+@given(document=damaged_days(), judged=st.booleans())
+def test_damaged_input_is_answered_or_refused_and_nothing_else(
+    document: dict[str, Any], judged: bool
+) -> None:
+    answer = vroom.answer(json.dumps(document).encode(), _nothing_planned, judged=judged)
 
-    assert answer["code"] == 0 or answer["error"]
-    assert json.dumps(answer)
+    written = json.loads(answer.text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert written["code"] == answer.code
+    assert answer.code == vroom.OK or (answer.code == vroom.INPUT_ERROR and written["error"])
 
 
-def _left_out(visit: Visit) -> Unserved:
-    return Unserved(visit.id, "not_found", ())
+@settings(deadline=None, max_examples=100)
+@given(document=JSON_VALUES)
+def test_any_json_else_is_refused(document: Any) -> None:
+    assert vroom.answer(json.dumps(document).encode(), _nothing_planned).code == vroom.INPUT_ERROR
+
+
+def _nothing_planned(request: vroom.Request) -> Plan:
+    request.start_plan()
+    return Plan((), tuple(Unserved(visit.id, "not_found", ()) for visit in request.problem.visits))

@@ -9,9 +9,12 @@ Ada (plumbing 3) and Ben (plumbing 1, electrics 2) work 8 to 16 h; each visit ta
 13 to 15 h.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from optimizer import Break, Pin, Problem, Shift, TimeWindow, TravelMatrix, Visit, Weights
+from optimizer.problem import Crew, Order, Sla
 
 HOUR = 3600
 MINUTE = 60
@@ -123,6 +126,113 @@ def _random_shift(draw: np.random.Generator, number: int, home: int) -> Shift:
         cents_per_km=int(draw.choice([0, 30])),
         cents_per_visit=int(draw.choice([0, 700])),
     )
+
+
+def rich_world(seed: int, visits: int = 6, shifts: int = 3, *, links: bool = True) -> Problem:
+    """`random_world` with the other rules: work that takes as long as the level says, SLAs, loads and capacities,
+    caps on seconds, overtime, hours to be balanced, scarce skills, technicians of two shifts and, with `links`, crews
+    and orders."""
+    plain = random_world(seed, visits, shifts, metric=seed % 4 > 0)
+    draw = np.random.default_rng((seed, 1))
+    goods = int(draw.integers(1, 3)) if draw.random() < 0.4 else 0
+    work = tuple(_with_more_rules(draw, visit, goods) for visit in plain.visits)
+    crews = _random_crews(draw, work) if links else ()
+    orders = _random_orders(draw, work, crews) if links else ()
+    return replace(
+        plain,
+        visits=_with_room_for_links(work, crews, orders),
+        shifts=_one_technician_twice(
+            draw, tuple(_with_more_limits(draw, shift, goods) for shift in plain.shifts)
+        ),
+        weights=replace(
+            plain.weights,
+            fairness_cents_per_h2=int(draw.choice([0, 0, 35, 400])),
+            spare_skill_cents=int(draw.choice([0, 900])),
+        ),
+        crews=crews,
+        orders=orders,
+    )
+
+
+def _with_more_rules(draw: np.random.Generator, visit: Visit, goods: int) -> Visit:
+    skills = dict(visit.skills)
+    if draw.random() < 0.2:
+        skills["gas"] = 1
+    by_level = {}
+    if skills and draw.random() < 0.5:
+        by_level = {int(level): int(draw.integers(0, 8)) * 600 for level in draw.integers(1, 4, 2)}
+    sla = None
+    if draw.random() < 0.4:
+        due = visit.windows[0].start + int(draw.integers(-2, 3)) * 1800
+        sla = Sla(due, int(draw.choice([600, 5_000])))
+    load = tuple(int(amount) for amount in draw.integers(0, 4, goods)) if draw.random() < 0.8 else ()
+    return replace(visit, skills=skills, service_s_by_level=by_level, sla=sla, load=load)
+
+
+def _with_more_limits(draw: np.random.Generator, shift: Shift, goods: int) -> Shift:
+    skills = dict(shift.skills)
+    if draw.random() < 0.4:
+        skills["gas"] = 1
+    return replace(
+        shift,
+        skills=skills,
+        max_travel_s=int(draw.integers(10, 60)) * 100 if draw.random() < 0.3 else None,
+        max_duration_s=int(draw.integers(4, 20)) * 1500 if draw.random() < 0.4 else None,
+        capacity=tuple(int(room) for room in draw.integers(1, 9, goods)) if draw.random() < 0.7 else (),
+        overtime_s=int(draw.choice([0, 1800, 7200])),
+        overtime_cents_per_h=int(draw.choice([0, 2_000, 9_000])),
+        given_s=int(draw.choice([0, 20])) * HOUR,
+    )
+
+
+def _one_technician_twice(draw: np.random.Generator, shifts: tuple[Shift, ...]) -> tuple[Shift, ...]:
+    """Now and then the first and the last shift are of the same person, one after the other."""
+    first, last = shifts[0], shifts[-1]
+    apart = first.window.end + first.overtime_s <= last.window.start
+    if first is last or not apart or draw.random() < 0.5:
+        return shifts
+    return (*shifts[:-1], replace(last, technician=first.technician))
+
+
+def _random_crews(draw: np.random.Generator, visits: tuple[Visit, ...]) -> tuple[Crew, ...]:
+    size = 3 if draw.random() < 0.1 else 2
+    if draw.random() < 0.4 or len(visits) < size:
+        return ()
+    return (Crew(tuple(visits[row].id for row in draw.choice(len(visits), size, replace=False))),)
+
+
+def _random_orders(
+    draw: np.random.Generator, visits: tuple[Visit, ...], crews: tuple[Crew, ...]
+) -> tuple[Order, ...]:
+    """From visits of lower to visits of higher number, a crew counting by its first, so that none leads back."""
+    number = {visit.id: row for row, visit in enumerate(visits)}
+    number |= {visit: number[crew.visits[0]] for crew in crews for visit in crew.visits}
+    if len(visits) < 2:
+        return ()
+    orders = []
+    for _ in range(int(draw.choice([0, 1, 2]))):
+        first, then = sorted(
+            (str(name) for name in draw.choice(list(number), 2, replace=False)), key=lambda name: number[name]
+        )
+        least = int(draw.integers(0, 4)) * 1200
+        most = least + int(draw.integers(0, 3)) * 1200 if draw.random() < 0.4 else None
+        if number[first] < number[then]:
+            orders.append(Order(first, then, least, most))
+    return tuple(orders)
+
+
+def _with_room_for_links(
+    visits: tuple[Visit, ...], crews: tuple[Crew, ...], orders: tuple[Order, ...]
+) -> tuple[Visit, ...]:
+    """A crew has the windows of its first visit, and what follows something is open all day: few links could be
+    kept otherwise."""
+    by_id = {visit.id: visit for visit in visits}
+    for order in orders:
+        by_id[order.then] = replace(by_id[order.then], windows=(TimeWindow(6 * HOUR, 20 * HOUR),))
+    for crew in crews:
+        windows = by_id[crew.visits[0]].windows
+        by_id |= {visit: replace(by_id[visit], windows=windows) for visit in crew.visits}
+    return tuple(by_id.values())
 
 
 def city_day(visits: int, shifts: int, seed: int = 1) -> Problem:

@@ -1,0 +1,104 @@
+"""Which visits are near each other: where a visit is tried first, and how far a ruin spreads."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.arrays import Indices, ProblemArrays
+from optimizer.kernel import inner_kernel, kernel
+
+NEIGHBOURS = 40
+"""Visits next to which a visit is tried; nearly all good insertions are beside one of the nearest forty."""
+ADJACENT = 120
+"""Visits whose routes a ruin may reach from its seed."""
+WAITING_COUNTS = 0.2
+"""A second of waiting between two visits is like so many seconds of travel (Vidal et al., Computers & OR 40, 2013)."""
+
+BLOCK = 128
+"""Rows that are worked on together, so that a column of the matrix is read once for all of them."""
+
+
+def near(arrays: ProblemArrays) -> tuple[Indices, Indices]:
+    """For each visit the nearest by travel and waiting that some shift may serve together with it, and the nearest
+    by travel alone, nearest first; each [visits, at most `NEIGHBOURS` or `ADJACENT`], -1 where there are no more."""
+    visits = len(arrays.visit)
+    if not arrays.pair.size:
+        return np.zeros((visits, 0), np.int32), np.zeros((visits, 0), np.int32)
+    rights, pattern = np.unique(np.packbits(arrays.pair["allowed"], axis=1), axis=0, return_inverse=True)
+    rights = np.unpackbits(rights, axis=1).astype(np.float32)
+    together = rights @ rights.T > 0
+    neighbours = np.full((visits, min(NEIGHBOURS, max(visits - 1, 0))), -1, np.int32)
+    adjacent = np.full((visits, min(ADJACENT, max(visits - 1, 0))), -1, np.int32)
+    _fill(arrays, pattern.reshape(-1), together, neighbours, adjacent)
+    return neighbours, adjacent
+
+
+@kernel
+def _fill(
+    arrays: ProblemArrays,
+    pattern: NDArray[np.intp],
+    together: NDArray[np.bool_],
+    neighbours: Indices,
+    adjacent: Indices,
+) -> None:
+    visits = len(arrays.visit)
+    fit, travel = np.empty((BLOCK, visits), np.float32), np.empty((BLOCK, visits), np.float32)
+    for first in range(0, visits, BLOCK):
+        rows = min(BLOCK, visits - first)
+        _proximity(arrays, first, rows, pattern, together, fit, travel)
+        for row in range(rows):
+            _keep_smallest(fit[row], neighbours[first + row])
+            _keep_smallest(travel[row], adjacent[first + row])
+
+
+@inner_kernel
+def _proximity(
+    arrays: ProblemArrays,
+    first: int,
+    rows: int,
+    pattern: NDArray[np.intp],
+    together: NDArray[np.bool_],
+    fit: NDArray[np.float32],
+    travel: NDArray[np.float32],
+) -> None:
+    """Rows from visit `first` on. travel: seconds there and back. fit: seconds from one to the other in the
+    better order, waiting counted as `WAITING_COUNTS` says and being late once; infinite for the visit itself and where
+    no shift may serve both: together, by the visits' pattern of rights."""
+    window = arrays.window
+    for row in range(rows):
+        one = arrays.visit[first + row]
+        onward, inward = arrays.leg[one.place], arrays.leg_to[one.place]
+        one_opens, one_closes = window[first + row, 0, 0], window[first + row, one.windows - 1, 1]
+        one_s = arrays.pair[first + row, 0].service_s
+        for column in range(fit.shape[1]):
+            other = arrays.visit[column]
+            there_s, back_s = onward[other.place, 0], inward[other.place, 0]
+            travel[row, column] = np.float32(there_s) + np.float32(back_s)
+            if not together[pattern[first + row], pattern[column]]:
+                fit[row, column] = np.inf
+                continue
+            other_opens, other_closes = window[column, 0, 0], window[column, other.windows - 1, 1]
+            over, other_over = one_s + there_s, arrays.pair[column, 0].service_s + back_s
+            waiting = WAITING_COUNTS * max(other_opens - one_closes - over, 0)
+            after = waiting + there_s + max(one_opens + over - other_closes, 0)
+            waiting = WAITING_COUNTS * max(one_opens - other_closes - other_over, 0)
+            before = waiting + back_s + max(other_opens + other_over - one_closes, 0)
+            fit[row, column] = min(after, before)
+        fit[row, first + row] = np.inf
+        travel[row, first + row] = np.inf
+
+
+@inner_kernel
+def _keep_smallest(keys: NDArray[np.float32], chosen: Indices) -> None:
+    """The columns of the smallest finite keys, smallest first."""
+    most = len(chosen)
+    count = 0
+    for column in range(len(keys)):
+        key = keys[column]
+        if key == np.inf or (count == most and key >= keys[chosen[count - 1]]):
+            continue
+        at = count if count < most else most - 1
+        while at > 0 and keys[chosen[at - 1]] > key:
+            chosen[at] = chosen[at - 1]
+            at -= 1
+        chosen[at] = column
+        count = min(count + 1, most)
