@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 from flask import Flask
+from hypothesis import settings as properties
 from sqlalchemy import Engine
 from sqlmodel import Session
 
@@ -27,6 +28,10 @@ from tests.support.databases import (
 )
 from tests.support.machine import FIXTURES, Machine
 from tests.support.services import NYC311_VARIABLE
+
+# HYPOTHESIS_PROFILE=fixed tries the same examples each time, so that a run that failed can be had again.
+properties.register_profile("fixed", derandomize=True)
+properties.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 MACHINE = pytest.StashKey[Machine]()
 SECRET = "a secret for tests, longer than 32 characters"
