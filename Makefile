@@ -31,7 +31,7 @@ run: $(WARMED) ## Set up, load tomorrow's calls in New York, plan them, show the
 
 setup: $(LOCKED_DEV) $(WARMED) ## Set up .venv with everything that the other targets need
 
-test: $(LOCKED_DEV) ## Run every test that this machine can run, and say which were left out
+test: $(LOCKED_DEV) $(WARMED) ## Run every test that this machine can run, and say which were left out
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(LOCKED_DEV) ## Check style, types, the direction of imports and the declared dependencies
@@ -76,6 +76,7 @@ $(LOCKED_BENCH): $(LOCKED_DEV)
 
 $(WARMED): $(LOCKED) $(wildcard optimizer/*.py)
 	@echo "Compiling the optimizer's kernels, once (about a minute) ..."
+	@rm -f optimizer/__pycache__/*.nbi optimizer/__pycache__/*.nbc
 	@$(BIN)/python -c 'import optimizer; optimizer.warm()'
 	@touch $@
 

@@ -22,7 +22,7 @@ from optimizer.arrays import (
     windows_of,
 )
 from optimizer.eligibility import UNLIMITED, Fleet, broken_rules, grouped, reason_for, rules_for
-from optimizer.kernel import inner_kernel, int64, kernel
+from optimizer.kernel import allocating_kernel, inner_kernel, int64, kernel
 from optimizer.links import PlannedLinks, Tied, has_links, served_with
 from optimizer.plan import Plan, Reason, ReasonCode
 from optimizer.problem import UNREACHABLE, InvalidProblem, Problem, TimeWindow, Visit
@@ -84,7 +84,7 @@ def detour(arrays: ProblemArrays, routes: Routes, shift: int, node: int, place: 
     return seconds, metres
 
 
-@kernel
+@allocating_kernel
 def insertions(
     arrays: ProblemArrays,
     routes: Routes,
@@ -220,7 +220,7 @@ def timed_insertions(
                 remove_node(arrays, routes, shift, k + 1)
 
 
-@kernel
+@allocating_kernel
 def nearest_misses(
     arrays: ProblemArrays,
     routes: Routes,

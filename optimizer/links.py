@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.arrays import NEVER, Indices, Ints, ProblemArrays, Records
-from optimizer.kernel import inner_kernel, int64, kernel
+from optimizer.kernel import allocating_kernel, inner_kernel, int64, kernel
 from optimizer.plan import Plan, Reason, Stop
 from optimizer.pool import Pool
 from optimizer.problem import Crew, Order, Problem, TimeWindow, Visit
@@ -610,7 +610,10 @@ def narrow(arrays: ProblemArrays, search: Search, links: Links, visit: int) -> i
         tie = links.tie[links.out[t]]
         shift, node = routes.spot[tie.to].shift, routes.spot[tie.to].node
         if shift >= 0:
-            most = routes.latest[shift, node].max() - tie.delay_s
+            most = -NEVER
+            for b in range(routes.latest.shape[2]):
+                most = max(most, routes.latest[shift, node, b])
+            most -= tie.delay_s
             if tie.after_work:
                 most -= links.shortest_s[visit]
             if tie.until_done:
@@ -941,7 +944,7 @@ def _leave_out_if_cheaper(arrays: ProblemArrays, search: Search, links: Links, c
         restore_linked(arrays, search, links, cost)
 
 
-@kernel
+@allocating_kernel
 def load_linked(
     arrays: ProblemArrays, search: Search, links: Links, visits: Indices, length: Indices
 ) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.arrays import Indices, ProblemArrays
-from optimizer.kernel import inner_kernel, kernel
+from optimizer.kernel import allocating_kernel, inner_kernel
 
 NEIGHBOURS = 40
 """Visits next to which a visit is tried; nearly all good insertions are beside one of the nearest forty."""
@@ -32,7 +32,7 @@ def near(arrays: ProblemArrays) -> tuple[Indices, Indices]:
     return neighbours, adjacent
 
 
-@kernel
+@allocating_kernel
 def _fill(
     arrays: ProblemArrays,
     pattern: NDArray[np.intp],

@@ -17,7 +17,7 @@ import numpy as np
 
 from optimizer.arrays import NEVER, Indices, Ints, ProblemArrays, Records, build_arrays, windows_of
 from optimizer.eligibility import UNLIMITED, Fleet, broken_rules, reason_for
-from optimizer.kernel import inner_kernel, int64, kernel
+from optimizer.kernel import allocating_kernel, inner_kernel, int64, kernel
 from optimizer.plan import BreakTaken, Reason, Route, Stop
 from optimizer.problem import UNREACHABLE, InvalidProblem, Problem, Shift, Visit
 
@@ -264,7 +264,7 @@ def _step_forward(arrays: ProblemArrays, routes: Routes, shift: int, k: int, rea
         changed = instant != ready[k, 0]
         ready[k, 0] = instant
         return bool(changed)
-    before = ready[k, : breaks + 1].copy()
+    before = ready[k, : breaks + 1].sum()
     for b in range(breaks + 1):
         ready[k, b] = ready[k - 1, b] + travel_s
     take_breaks_forward(pauses, breaks, ready[k])
@@ -272,9 +272,7 @@ def _step_forward(arrays: ProblemArrays, routes: Routes, shift: int, k: int, rea
         start = earliest_in(arrays.window, visit, windows, ready[k, b])
         ready[k, b] = min(start + service_s, NEVER)
     take_breaks_forward(pauses, breaks, ready[k])
-    for b in range(breaks + 1):
-        changed |= before[b] != ready[k, b]
-    return bool(changed)
+    return bool(ready[k, : breaks + 1].sum() != before)
 
 
 @inner_kernel
@@ -311,16 +309,14 @@ def _step_backward(arrays: ProblemArrays, routes: Routes, shift: int, k: int) ->
         changed = instant != latest[k, 0]
         latest[k, 0] = instant
         return bool(changed)
-    before = latest[k, : breaks + 1].copy()
+    before = latest[k, : breaks + 1].sum()
     for b in range(breaks + 1):
         latest[k, b] = latest[k + 1, b] - travel_s
     take_breaks_backward(pauses, breaks, latest[k])
     for b in range(breaks + 1):
         latest[k, b] = latest_in(arrays.window, visit, windows, latest[k, b] - service_s)
     take_breaks_backward(pauses, breaks, latest[k])
-    for b in range(breaks + 1):
-        changed |= before[b] != latest[k, b]
-    return bool(changed)
+    return bool(latest[k, : breaks + 1].sum() != before)
 
 
 @inner_kernel
@@ -427,7 +423,7 @@ def fairness_with(arrays: ProblemArrays, routes: Routes, shift: int, node: int, 
     return int(fairness_ticks(arrays, shift, with_s) - fairness_ticks(arrays, shift, work_s))
 
 
-@inner_kernel
+@allocating_kernel
 def _begin_later(arrays: ProblemArrays, routes: Routes, shift: int) -> bool:
     """The general case: leaves later, by as much as the route is too long, until it is not. Waiting for one of
     several windows or for a break makes the end jump, so it is tried anew each time."""
@@ -574,7 +570,7 @@ def ticks_of_insertion(arrays: ProblemArrays, routes: Routes, shift: int, node: 
     return int(ticks) if kept else NEVER
 
 
-@kernel
+@allocating_kernel
 def timetable(arrays: ProblemArrays, routes: Routes, shift: int) -> tuple[Ints, Ints, Ints, int, int]:
     """The times of a route that can be kept (see `Timetable`): stop after stop at its earliest, and of two
     ways with the same start the one with more breaks behind it, taken before leaving."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.arrays import Indices, Ints, ProblemArrays, Records
-from optimizer.kernel import inner_kernel, int64, kernel
+from optimizer.kernel import allocating_kernel, int64, kernel
 from optimizer.pool import Pool, new_pool
 from optimizer.ruin_recreate import Search, iterate, leave_out, new_search, random_below, start_from_here
 from optimizer.schedule import Routes, empty_routes, most_stops
@@ -109,7 +109,7 @@ def take_absent(arrays: ProblemArrays, search: Search, visits: Indices) -> None:
     start_from_here(arrays, search)
 
 
-@kernel
+@allocating_kernel
 def deal(
     arrays: ProblemArrays, routes: Routes, owner: Indices, absent: Indices, zones: int, state: Records
 ) -> Indices:
@@ -139,7 +139,7 @@ def deal(
     return zone_of_absent
 
 
-@inner_kernel
+@allocating_kernel
 def _keys(arrays: ProblemArrays, state: Records) -> Ints:
     """For each place, how much nearer it is to one visit than to the farthest from that, in seconds."""
     leg = arrays.leg
@@ -155,7 +155,7 @@ def _keys(arrays: ProblemArrays, state: Records) -> Ints:
     return keys
 
 
-@inner_kernel
+@allocating_kernel
 def _deal_idle(arrays: ProblemArrays, routes: Routes, owner: Indices, keys: Ints, cuts: Ints) -> None:
     """Unused shifts go to the zone of their start place; those that nothing tells apart in turn to all zones."""
     alike = np.bincount(np.array([work.kind for work in arrays.shift]))

@@ -245,14 +245,15 @@ def test_every_recommended_place_of_a_plan_with_links_is_sound(seed: int) -> Non
     links = PlannedLinks.of(problem, plan)
 
     for visit in problem.visits:
-        if not can_be_left_by(problem, plan, visit):
+        if not can_be_left_by(links.held(), plan, visit):
             continue
         for insertion in recommend(problem, plan, visit.id).insertions:
             place_at(problem, links, plan, visit, insertion.shift, insertion.position, insertion.start)
 
 
 def can_be_left_by(problem: Problem, plan: Plan, visit: Visit) -> bool:
-    """Whether the route that serves the visit can be driven without it; ways around may be longer than through."""
+    """Whether the route that serves the visit can be driven without it, the linked visits at their times; ways around
+    may be longer than through."""
     for route in plan.routes:
         rest = [stop.visit for stop in route.stops if stop.visit != visit.id]
         try:
