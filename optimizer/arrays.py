@@ -269,22 +269,15 @@ def _prizes(problem: Problem) -> Ints:
 
 
 def _kinds(arrays: ProblemArrays) -> Indices:
-    """Numbers the classes of identical shifts: the same hours, places, costs, caps, breaks and rights."""
+    """Numbers the classes of identical shifts: the same hours, places, costs, caps, breaks and rights. Field by field,
+    for the bytes between the fields of a record mean nothing and may differ."""
+    columns = [arrays.shift[name][:, None] for name in SHIFT.names or ()]
+    columns += [np.ascontiguousarray(arrays.pair[name].T) for name in PAIR.names or ()]
+    columns += [arrays.pauses, arrays.capacity]
     seen: dict[bytes, int] = {}
-    pairs = np.ascontiguousarray(arrays.pair.T)
     return np.array(
         [
-            seen.setdefault(
-                b"".join(
-                    (
-                        arrays.shift[shift].tobytes(),
-                        arrays.pauses[shift].tobytes(),
-                        arrays.capacity[shift].tobytes(),
-                        pairs[shift].tobytes(),
-                    )
-                ),
-                len(seen),
-            )
+            seen.setdefault(b"".join(column[shift].tobytes() for column in columns), len(seen))
             for shift in range(len(arrays.shift))
         ],
         np.int32,

@@ -23,9 +23,6 @@ from optimizer.objective import objective
 from optimizer.plan import Plan, Progress, Route, Unserved
 from optimizer.problem import InvalidProblem, Problem, Travel
 from optimizer.search import (
-    COLDEST,
-    FULL_HEAT_ITERATIONS,
-    HOTTEST,
     PROGRESS_S,
     Budget,
     OnProgress,
@@ -113,19 +110,9 @@ class Stretch(Run):
     def _merge(self) -> None:
         pass
 
-    def _temperature(self) -> float:
+    def _fraction(self) -> float:
         begins, ends = self.stretch
-        expected: float
-        if self.budget.max_work is not None:
-            expected = self.budget.max_work
-        else:
-            assert self.budget.time_limit_s is not None
-            workers = self.threads if len(self.teams) == 1 else 1
-            expected = self.iterations_per_s * workers * self.budget.time_limit_s
-        expected /= ends - begins
-        hottest = max(2 * COLDEST, min(HOTTEST, expected / (FULL_HEAT_ITERATIONS * len(self.problem.visits))))
-        fraction = begins + (ends - begins) * self.budget.fraction
-        return self._travel_ticks_of_a_visit() * float(hottest * (COLDEST / hottest) ** fraction)
+        return begins + (ends - begins) * self.budget.fraction
 
 
 class Clock:

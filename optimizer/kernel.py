@@ -13,10 +13,11 @@ from numba import njit
 Function = TypeVar("Function", bound=Callable[..., object])
 
 if TYPE_CHECKING:
-    int64 = int
+    index = int64 = int
 else:
-    int64 = np.int64
-"""A kernel is compiled anew for each type of its arguments: what comes out of a narrower array is made this."""
+    index, int64 = np.uint64, np.int64
+"""int64: a kernel is compiled anew for each type of its arguments; what comes out of a narrower array is made this.
+index: known not to be negative, so that numba does not ask whether it counts from the end."""
 
 COMMON: dict[str, Any] = {"cache": True, "nogil": True}
 BORROWING: dict[str, Any] = {**COMMON, "_nrt": False}

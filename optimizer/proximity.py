@@ -13,6 +13,9 @@ ADJACENT = 120
 WAITING_COUNTS = 0.2
 """A second of waiting between two visits is like so many seconds of travel (Vidal et al., Computers & OR 40, 2013)."""
 
+SIDE_BY_SIDE = 8
+"""Places whose ways from one place share a line of the processor's cache; fewer are not told apart."""
+
 BLOCK = 128
 """Rows that are worked on together, so that a column of the matrix is read once for all of them."""
 
@@ -102,3 +105,38 @@ def _keep_smallest(keys: NDArray[np.float32], chosen: Indices) -> None:
             at -= 1
         chosen[at] = column
         count = min(count + 1, most)
+
+
+def side_by_side(arrays: ProblemArrays) -> ProblemArrays:
+    """The same with the places numbered so that near ones lie side by side in memory: the search looks at the ways from
+    one place to many near each other, and with 1,000 places waits for memory more than for anything else."""
+    order = _by_halves(arrays.leg[..., 0])
+    number = np.empty(len(order), np.int32)
+    number[order] = np.arange(len(order))
+    visit, shift = arrays.visit.copy(), arrays.shift.copy()
+    visit["place"] = number[visit["place"]]
+    shift["start_place"], shift["end_place"] = number[shift["start_place"]], number[shift["end_place"]]
+    leg = _rearranged(arrays.leg, order)
+    leg_to = leg if arrays.leg_to is arrays.leg else _rearranged(arrays.leg_to, order)
+    return arrays._replace(visit=visit, shift=shift, leg=leg, leg_to=leg_to)
+
+
+def _rearranged(leg: NDArray[np.int32], order: NDArray[np.intp]) -> NDArray[np.int32]:
+    both = leg.view(np.int64)[..., 0]
+    return np.ascontiguousarray(both[np.ix_(order, order)])[..., None].view(np.int32)
+
+
+def _by_halves(seconds: NDArray[np.int32]) -> NDArray[np.intp]:
+    """All places, cut in halves across the way between two that lie far apart, again and again."""
+    parts, order = [np.arange(len(seconds))], []
+    while parts:
+        part = parts.pop()
+        if len(part) <= SIDE_BY_SIDE:
+            order.append(part)
+            continue
+        one = part[seconds[part[0], part].argmax()]
+        other = part[seconds[one, part].argmax()]
+        keys = seconds[one, part].astype(np.int64) - seconds[other, part]
+        part = part[np.argsort(keys, kind="stable")]
+        parts += [part[len(part) // 2 :], part[: len(part) // 2]]
+    return np.concatenate(order)

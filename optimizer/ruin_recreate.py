@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.arrays import NEVER, Indices, Ints, ProblemArrays, Records
-from optimizer.kernel import inner_kernel, int64, kernel
+from optimizer.kernel import index, inner_kernel, int64, kernel
 from optimizer.pool import Pool, keep_route
 from optimizer.proximity import NEIGHBOURS
 from optimizer.schedule import (
@@ -557,12 +557,13 @@ def cheapest_of(
     best, best_shift, best_node = below, int64(-1), int64(-1)
     for c in range(count):
         shift, node = int64(candidate[c, 0]), int64(candidate[c, 1])
-        work, pair, here = arrays.shift[shift], arrays.pair[visit, shift], routes.node[shift, node]
-        destination = routes.node[shift, node + 1].place
-        in_s, out_s = int64(inward[here.place, 0]), int64(onward[destination, 0])
-        metres = int64(inward[here.place, 1]) + onward[destination, 1]
+        at, behind = index(shift), index(node)
+        work, pair, here = arrays.shift[at], arrays.pair[index(visit), at], routes.node[at, behind]
+        origin, destination = index(here.place), index(routes.node[at, behind + index(1)].place)
+        in_s, out_s = int64(inward[origin, 0]), int64(onward[destination, 0])
+        metres = int64(inward[origin, 1]) + onward[destination, 1]
         ticks = pair.assign + (in_s + out_s) * work.per_s + metres * work.per_m - here.hop
-        length = routes.row[shift].length
+        length = routes.row[at].length
         if length == 0:
             ticks += work.fixed
         if ticks >= best or length >= most:

@@ -684,7 +684,7 @@ def route_of(problem: Problem, arrays: ProblemArrays, routes: Routes, shift: int
     total_s = 0
     for k, row in enumerate(visits_of(routes, shift).tolist()):
         visit = problem.visits[row]
-        places.append(visit.place)
+        places.append(int(arrays.visit["place"][row]))
         travel_s, travel_m = (int(value) for value in arrays.leg[places[-2], places[-1]])
         total_s += travel_s
         start = int(times.start[k])

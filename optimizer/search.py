@@ -27,7 +27,7 @@ from optimizer.problem import (
     TravelMatrix,
     Visit,
 )
-from optimizer.proximity import near
+from optimizer.proximity import near, side_by_side
 from optimizer.recombination import Incumbent, recombine
 from optimizer.ruin_recreate import FEW_SHIFTS_FIRST
 from optimizer.schedule import refresh, route_of
@@ -45,10 +45,11 @@ MERGE_SHARE = 0.03
 LONGEST_MERGE_S = 2.0
 SHORTEST_MERGE_S = 0.1
 
-HOTTEST, COLDEST = 1.0, 0.01
-"""First and last temperature as shares of the mean travel cost of a visit."""
-FULL_HEAT_ITERATIONS = 600
-"""Iterations a visit that make the hottest start pay off; with fewer it is proportionally colder."""
+HOTTEST, COLDEST = 3.0, 0.02
+"""First and last temperature as shares of the mean travel cost of a visit, whatever the limit. At three times that cost
+the search holds plans about a twentieth dearer than good ones; colder beginnings were worse at any limit from 1 s."""
+REHEATED = 0.3
+"""The first temperature of a run that starts from a plan: it is to better that plan, not to forget it."""
 
 FEWEST_ROUTES_A_ZONE = 6
 """With fewer, each worker searches a plan of its own, and all go on from the best at the merges."""
@@ -193,11 +194,13 @@ class Budget:
 
 @dataclass
 class Run:
-    """One solve. best_*: the best plan so far, rows of visits by shift, and its ticks."""
+    """One solve. laid_out: `arrays` for the search, see `proximity.side_by_side`. best_*: the best plan so far, rows of
+    visits by shift, and its ticks."""
 
     problem: Problem
     fleet: Fleet
     arrays: ProblemArrays
+    laid_out: ProblemArrays
     near: tuple[Indices, Indices]
     teams: list[Team]
     seed: int
@@ -211,6 +214,7 @@ class Run:
     best_cost: int
     epochs: list[Epoch] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
+    hottest: float = HOTTEST
     told_at: float = -PROGRESS_S
     iterations_per_s: float = 0.0
 
@@ -227,11 +231,14 @@ class Run:
     ) -> "Run":
         fleet = Fleet.of(problem.shifts, problem.travel, problem.visits)
         arrays = build_arrays(problem, fleet, technician_by_visit(start))
-        neighbours = near(arrays)
-        team = team_for(problem, arrays, neighbours, threads, seed)
+        laid_out = side_by_side(arrays)
+        neighbours = near(laid_out)
+        team = team_for(problem, laid_out, neighbours, threads, seed)
         return cls(
-            problem, fleet, arrays, neighbours, [team], seed, start, budget, on_progress, should_stop, threads,
+            problem, fleet, arrays, laid_out, neighbours, [team], seed, start, budget, on_progress, should_stop,
+            threads,
             team.first.best_visits.copy(), team.first.best_length.copy(), team.best_cost,
+            hottest=HOTTEST if start is None else REHEATED,
         )  # fmt: skip
 
     def begin(self) -> None:
@@ -294,7 +301,7 @@ class Run:
         return plan
 
     def _team_of_one(self, seed: int) -> Team:
-        return team_for(self.problem, self.arrays, self.near, 1, seed)
+        return team_for(self.problem, self.laid_out, self.near, 1, seed)
 
     def _iterations(self) -> tuple[int, ...]:
         """What each worker does next: as much as fits into an epoch, less if the end is near."""
@@ -331,14 +338,13 @@ class Run:
 
     def _temperature(self) -> float:
         """Ticks; see `HOTTEST` and `COLDEST`."""
-        visits = len(self.problem.visits)
-        expected: float | None = self.budget.max_work
-        if expected is None:
-            assert self.budget.time_limit_s is not None
-            workers = self.threads if len(self.teams) == 1 else 1
-            expected = self.iterations_per_s * workers * self.budget.time_limit_s
-        hottest = max(2 * COLDEST, min(HOTTEST, expected / (FULL_HEAT_ITERATIONS * visits)))
-        return self._travel_ticks_of_a_visit() * float(hottest * (COLDEST / hottest) ** self.budget.fraction)
+        return self._travel_ticks_of_a_visit() * float(
+            self.hottest * (COLDEST / self.hottest) ** self._fraction()
+        )
+
+    def _fraction(self) -> float:
+        """How far the annealing is, 0 to 1."""
+        return self.budget.fraction
 
     def _travel_ticks_of_a_visit(self) -> float:
         routes = self.teams[0].routes

@@ -319,3 +319,12 @@ def test_identical_shifts_are_one_kind_and_still_driven_apart() -> None:
 
     assert len(set(technicians(plan).values())) == 3
     assert set(team_of(problem).arrays.shift["kind"].tolist()) == {0}
+
+
+def test_shifts_that_nothing_tells_apart_are_of_one_kind() -> None:
+    vans = tuple(replace(ADA, id=f"van {number}", technician=f"van {number}") for number in range(200))
+    problem = small_day(*vans)
+
+    kind = build_arrays(problem, Fleet.of(problem.shifts, problem.travel)).shift["kind"]
+
+    assert kind.tolist() == [0, 1] + [0] * 200
