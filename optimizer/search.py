@@ -48,7 +48,11 @@ SHORTEST_MERGE_S = 0.1
 HOTTEST, COLDEST = 3.0, 0.02
 """First and last temperature as shares of the mean travel cost of a visit, whatever the limit. At three times that cost
 the search holds plans about a twentieth dearer than good ones; colder beginnings were worse at any limit from 1 s."""
-REHEATED = 0.3
+PRIZE_SHARE = 0.5
+"""Of the middle prize, which is the scale where it is less than travel: much hotter, a visit left out is as good as one
+served.
+"""
+REHEATED = 1.0
 """The first temperature of a run that starts from a plan: it is to better that plan, not to forget it."""
 
 FEWEST_ROUTES_A_ZONE = 6
@@ -338,9 +342,9 @@ class Run:
 
     def _temperature(self) -> float:
         """Ticks; see `HOTTEST` and `COLDEST`."""
-        return self._travel_ticks_of_a_visit() * float(
-            self.hottest * (COLDEST / self.hottest) ** self._fraction()
-        )
+        prize = PRIZE_SHARE * float(np.median(self.arrays.visit["prize"]))
+        scale = min(self._travel_ticks_of_a_visit(), prize)
+        return scale * float(self.hottest * (COLDEST / self.hottest) ** self._fraction())
 
     def _fraction(self) -> float:
         """How far the annealing is, 0 to 1."""
