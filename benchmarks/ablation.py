@@ -25,6 +25,7 @@ from optimizer import Problem, search
 from optimizer.decomposition import solve_decomposed
 
 NEVER: dict[str, Any] = {"MERGE_AT": ()}
+COLD: dict[str, Any] = {"HOTTEST": 0.3}
 APART: dict[str, Any] = {"FEWEST_ROUTES_A_ZONE": 10**9}
 
 
@@ -46,6 +47,7 @@ PARTS = (
     Part("two cores, a plan each, and recombination", 2, APART),
     Part("two cores, zones of one plan", 2, NEVER),
     Part("two cores, zones, and recombination", 2, {}),
+    Part("the same, begun a tenth as hot", 2, COLD),
     Part("two cores, decomposed", 2, {}, decomposed=True),
 )
 
