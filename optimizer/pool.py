@@ -47,7 +47,7 @@ def new_pool(arrays: ProblemArrays, seed: int, capacity: int = 100_000, stops: i
 @inner_kernel
 def keep_route(pool: Pool, node: Records, n: int, kind: int, cost: int, quality: int) -> None:
     """Notes a route, the visits of nodes 1 to n (`schedule.NODE`), or that it was seen in a better solution or in a
-    cheaper order. A full pool takes no more."""
+    cheaper order. A full pool forgets all and begins anew: what comes later in a search is better."""
     signature = pool.token[len(pool.token) - 1 - kind]
     for k in range(1, n + 1):
         signature ^= pool.token[node[k].visit]
@@ -63,7 +63,9 @@ def keep_route(pool: Pool, node: Records, n: int, kind: int, cost: int, quality:
         slot = (slot + 1) % len(pool.slots)
     route = pool.size[0]
     if route == len(pool.kind) or pool.offset[route] + n > len(pool.stops):
-        return
+        pool.slots[:] = -1
+        pool.size[0] = route = 0
+        slot = np.int64(signature & np.uint64(len(pool.slots) - 1))
     pool.slots[slot] = route
     pool.signature[route] = signature
     pool.kind[route] = kind

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from optimizer.arrays import Indices, ProblemArrays
 from optimizer.kernel import allocating_kernel, inner_kernel
 
-NEIGHBOURS = 40
-"""Visits next to which a visit is tried; nearly all good insertions are beside one of the nearest forty."""
+NEIGHBOURS = 200
+"""Visits next to which a visit may be tried: so many that enough of them are with somebody who may serve it too."""
 ADJACENT = 120
 """Visits whose routes a ruin may reach from its seed."""
 WAITING_COUNTS = 0.2
@@ -92,19 +92,44 @@ def _proximity(
 
 @inner_kernel
 def _keep_smallest(keys: NDArray[np.float32], chosen: Indices) -> None:
-    """The columns of the smallest finite keys, smallest first."""
-    most = len(chosen)
-    count = 0
+    """The columns of the smallest finite keys, smallest first: while they are looked for a heap, its largest on top."""
+    most, count = len(chosen), 0
     for column in range(len(keys)):
-        key = keys[column]
-        if key == np.inf or (count == most and key >= keys[chosen[count - 1]]):
+        if keys[column] == np.inf:
             continue
-        at = count if count < most else most - 1
-        while at > 0 and keys[chosen[at - 1]] > key:
-            chosen[at] = chosen[at - 1]
-            at -= 1
-        chosen[at] = column
-        count = min(count + 1, most)
+        if count < most:
+            chosen[count] = column
+            count += 1
+            if count == most:
+                _make_heap(keys, chosen, count)
+        elif keys[column] < keys[chosen[0]]:
+            chosen[0] = column
+            _sift_down(keys, chosen, 0, count)
+    if count < most:
+        _make_heap(keys, chosen, count)
+    for end in range(count - 1, 0, -1):
+        chosen[0], chosen[end] = chosen[end], chosen[0]
+        _sift_down(keys, chosen, 0, end)
+
+
+@inner_kernel
+def _make_heap(keys: NDArray[np.float32], heap: Indices, count: int) -> None:
+    for root in range(count // 2 - 1, -1, -1):
+        _sift_down(keys, heap, root, count)
+
+
+@inner_kernel
+def _sift_down(keys: NDArray[np.float32], heap: Indices, root: int, count: int) -> None:
+    sinking = heap[root]
+    while 2 * root + 1 < count:
+        child = 2 * root + 1
+        if child + 1 < count and keys[heap[child + 1]] > keys[heap[child]]:
+            child += 1
+        if keys[heap[child]] <= keys[sinking]:
+            break
+        heap[root] = heap[child]
+        root = child
+    heap[root] = sinking
 
 
 def side_by_side(arrays: ProblemArrays) -> ProblemArrays:

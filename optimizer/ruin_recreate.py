@@ -33,6 +33,7 @@ from optimizer.schedule import (
     refresh,
     remove_node,
     span_of_starts,
+    take_out,
     ticks_of_insertion,
 )
 
@@ -45,6 +46,9 @@ SPLIT_RATE = 0.5
 SPLIT_DEPTH = 0.3
 BLINK_RATE = 0.01
 
+TRIED = 40
+"""Neighbours beside which a visit is tried, the nearest that are in routes which may serve it. With many skills few are;
+where the nearest forty of all were tried, a search of a day with eight skills needed twice the time."""
 JOINING_NEARBY = 8
 JOINING_ANYWHERE = 3
 """Absent visits that join one ruin, near its seed and from anywhere."""
@@ -61,6 +65,8 @@ DEAREST_PRIZE_FIRST, FEW_SHIFTS_FIRST = 1, 7
 
 ANY_PRICE = NEVER
 """A limit of ticks that no insertion reaches."""
+ANY_COST = 2 * NEVER
+"""One that no plan reaches."""
 
 
 STATE = np.dtype(
@@ -434,17 +440,11 @@ def remove_string(arrays: ProblemArrays, search: Search, shift: int, node: int, 
     kept_from = first + random_below(search.state, size + 1) if kept > 0 else n + 2
     touch(search, shift)
     state.cost -= routes.row[shift].cost
-    left = 0
-    for k in range(1, n + 1):
-        visit = int64(routes.node[shift, k].visit)
-        if first <= k < first + span and not kept_from <= k < kept_from + kept:
-            _await(arrays, search, visit)
-        else:
-            left += 1
-            routes.node[shift, left].visit = visit
-    routes.row[shift].length = left
-    if not refresh(arrays, routes, shift):
-        for k in range(1, left + 1):
+    for k in range(first, first + span):
+        if not kept_from <= k < kept_from + kept:
+            _await(arrays, search, int64(routes.node[shift, k].visit))
+    if not take_out(arrays, routes, shift, first, first + span - 1, kept_from, kept):
+        for k in range(1, routes.row[shift].length + 1):
             _await(arrays, search, int64(routes.node[shift, k].visit))
         routes.row[shift].length = 0
         refresh(arrays, routes, shift)
@@ -510,7 +510,7 @@ def sort_waiting(search: Search, order: int) -> None:
 
 @inner_kernel
 def collect_near(arrays: ProblemArrays, search: Search, visit: int) -> int:
-    """Lists the positions beside the visit's neighbours and in one unused shift of each kind. Returns how
+    """Lists the positions beside the visit's nearest neighbours and in one unused shift of each kind. Returns how
     many."""
     state, spot, owner = search.state[0], search.routes.spot, search.owner
     neighbours, candidate = search.neighbours[visit], search.candidate
@@ -523,6 +523,8 @@ def collect_near(arrays: ProblemArrays, search: Search, visit: int) -> int:
             candidate[count, 0], candidate[count, 1] = shift, node - 1
             candidate[count + 1, 0], candidate[count + 1, 1] = shift, node
             count += 2
+            if count == 2 * TRIED:
+                break
     for k in range(state.open_kinds):
         shift = search.idle[search.open_kinds[k]]
         if arrays.pair[visit, shift].allowed:
@@ -617,18 +619,30 @@ def put(arrays: ProblemArrays, search: Search, visit: int, shift: int, node: int
 
 
 @inner_kernel
-def recreate(arrays: ProblemArrays, search: Search, limit: int, wide_rate: float, blink_rate: float) -> int:
+def recreate(
+    arrays: ProblemArrays, search: Search, limit: int, wide_rate: float, blink_rate: float, most: int
+) -> int:
     """Greedy insertion with blinks of all that waits; what finds no place within its prize, or the limit if that is
     higher, is absent. wide_rate: how often everywhere is looked at where nothing is found beside the neighbours;
-    `EVERYWHERE` looks everywhere at once. Returns how many found a place."""
-    placed = 0
-    for k in range(search.state[0].waiting):
+    `EVERYWHERE` looks everywhere at once. most: ticks below which the plan must stay; once it is sure that it does not,
+    which is as soon as one visit cannot be placed for what is left, all else that waits is let be. Returns how many
+    found a place, -1 if it was given up."""
+    placed, state = 0, search.state[0]
+    waiting = int64(0)
+    for k in range(state.waiting):
+        waiting += arrays.visit[search.waiting[k]].prize
+    for k in range(state.waiting):
         visit = int64(search.waiting[k])
-        below = max(arrays.visit[visit].prize, limit)
+        prize = int64(arrays.visit[visit].prize)
+        left = most - (state.cost - waiting)
+        waiting -= prize
+        below = min(max(prize, limit), left)
         shift, node = int64(-1), int64(-1)
         if wide_rate < EVERYWHERE:
             count = collect_near(arrays, search, visit)
             shift, node = cheapest_of(arrays, search, visit, count, blink_rate, below)
+        if shift < 0 and prize >= left:
+            return -1
         if shift < 0 and (wide_rate >= 1 or random_unit(search.state) < wide_rate):
             count = collect_all(arrays, search, visit)
             shift, node = cheapest_of(arrays, search, visit, count, blink_rate, below)
@@ -644,30 +658,6 @@ def recreate(arrays: ProblemArrays, search: Search, limit: int, wide_rate: float
 
 
 @kernel
-def iterate(arrays: ProblemArrays, search: Search, pool: Pool, iterations: int, temperature: float) -> None:
-    """Ruins and recreates `iterations` times at this temperature in ticks."""
-    state = search.state[0]
-    if state.seeds == 0:
-        return
-    used = 0
-    for shift in range(len(search.owner)):
-        used += search.owner[shift] == state.me and search.routes.row[shift].length > 0
-    for _ in range(iterations):
-        before = state.cost
-        seed = int64(search.seeds[random_below(search.state, state.seeds)])
-        begin(search)
-        absent_join(search, seed)
-        served = state.seeds - state.absent - state.called
-        ruin(arrays, search, seed, served / max(used, 1))
-        sort_waiting(search, draw_order(search.state))
-        recreate(arrays, search, int64(0), WIDE_RATE, BLINK_RATE)
-        if state.cost < before - temperature * np.log(max(random_unit(search.state), 1e-300)):
-            accept(arrays, search, pool)
-        else:
-            restore(arrays, search, before)
-
-
-@kernel
 def put_absent(
     arrays: ProblemArrays, search: Search, order: int, limit: int, wide_rate: float, blink_rate: float
 ) -> int:
@@ -676,7 +666,7 @@ def put_absent(
     while search.state[0].absent > 0:
         call_in(search, int64(search.absent[search.state[0].absent - 1]))
     sort_waiting(search, order)
-    placed = recreate(arrays, search, limit, wide_rate, blink_rate)
+    placed = recreate(arrays, search, limit, wide_rate, blink_rate, ANY_COST)
     start_from_here(arrays, search)
     return placed
 

@@ -170,17 +170,25 @@ def refresh(arrays: ProblemArrays, routes: Routes, shift: int) -> bool:
         _span(arrays, routes, shift)
     if n == 0:
         return True
+    kept = _is_kept(arrays, routes, shift)
+    if kept and arrays.shift[shift].timed:
+        routes.row[shift].cost += _timed_ticks(arrays, routes, shift)
+    return kept
+
+
+@inner_kernel
+def _is_kept(arrays: ProblemArrays, routes: Routes, shift: int) -> bool:
+    """Whether a route that has stops can be kept, as its times say. Sets when it begins."""
+    n = routes.row[shift].length
     if not _within_caps(arrays, routes, shift):
         return False
     home_s = arrays.leg[routes.node[shift, n].place, routes.node[shift, n + 1].place, 0]
-    kept = False
+    in_time = False
     for b in range(arrays.shift[shift].breaks + 1):
-        kept |= routes.ready[shift, n, b] + home_s <= routes.latest[shift, n + 1, b]
-    if kept and capped:
-        kept = _shorten(arrays, routes, shift)
-    if kept and arrays.shift[shift].timed:
-        routes.row[shift].cost += _timed_ticks(arrays, routes, shift)
-    return bool(kept)
+        in_time |= routes.ready[shift, n, b] + home_s <= routes.latest[shift, n + 1, b]
+    if not in_time or arrays.shift[shift].max_duration_s == UNLIMITED:
+        return in_time
+    return _shorten(arrays, routes, shift)
 
 
 @inner_kernel
@@ -243,10 +251,10 @@ def _forward(arrays: ProblemArrays, routes: Routes, shift: int, begins: int, rea
 
 
 @inner_kernel
-def _forward_from(arrays: ProblemArrays, routes: Routes, shift: int, first: int) -> None:
-    """Corrects `ready` from node `first` on, until a node behind it is left when it was left before."""
+def _forward_from(arrays: ProblemArrays, routes: Routes, shift: int, first: int, last: int) -> None:
+    """Corrects `ready` from node `first` to node `last`, and on until a node is left when it was left before."""
     for k in range(first, routes.row[shift].length + 1):
-        if not _step_forward(arrays, routes, shift, k, routes.ready[shift]) and k > first:
+        if not _step_forward(arrays, routes, shift, k, routes.ready[shift]) and k >= last:
             return
 
 
@@ -288,10 +296,11 @@ def _backward(arrays: ProblemArrays, routes: Routes, shift: int) -> None:
 
 
 @inner_kernel
-def _backward_from(arrays: ProblemArrays, routes: Routes, shift: int, last: int) -> None:
-    """Corrects `latest` from node `last` back, until a node before it must be reached when it had to be before."""
+def _backward_from(arrays: ProblemArrays, routes: Routes, shift: int, last: int, first: int) -> None:
+    """Corrects `latest` from node `last` back to node `first`, and on until a node must be reached when it had to be
+    before."""
     for k in range(last, 0, -1):
-        if not _step_backward(arrays, routes, shift, k) and k < last:
+        if not _step_backward(arrays, routes, shift, k) and k <= first:
             return
 
 
@@ -408,6 +417,14 @@ def is_too_far(arrays: ProblemArrays, routes: Routes, shift: int, node: int, pla
 
 
 @inner_kernel
+def ticks_of_way(arrays: ProblemArrays, shift: int, origin: int, destination: int) -> int:
+    """What the travel from place to place costs in this shift."""
+    work = arrays.shift[shift]
+    seconds, metres = int64(arrays.leg[origin, destination, 0]), int64(arrays.leg[origin, destination, 1])
+    return int(seconds * work.per_s + metres * work.per_m)
+
+
+@inner_kernel
 def way_s(arrays: ProblemArrays, routes: Routes, shift: int, node: int) -> int:
     """Seconds from a node to the next; an empty route is not driven."""
     if routes.row[shift].length == 0:
@@ -502,23 +519,86 @@ def insert_after(arrays: ProblemArrays, routes: Routes, shift: int, node: int, v
 @inner_kernel
 def insert_known(arrays: ProblemArrays, routes: Routes, shift: int, node: int, visit: int) -> None:
     """As `insert_after`, where it is known that the route can be kept: only what changes is computed."""
-    work, row = arrays.shift[shift], routes.row[shift]
-    if row.length == 0 or work.timed or work.max_duration_s < UNLIMITED:
+    row = routes.row[shift]
+    if row.length == 0 or arrays.shift[shift].timed:
         insert_after(arrays, routes, shift, node, visit)
         return
-    nodes, ready, latest, n = routes.node[shift], routes.ready[shift], routes.latest[shift], row.length
-    for k in range(n + 1, node, -1):
-        nodes[k + 1] = nodes[k]
-        for b in range(work.breaks + 1):
-            latest[k + 1, b] = latest[k, b]
-        if k <= n:
-            routes.spot[nodes[k].visit].node = k + 1
-            for b in range(work.breaks + 1):
-                ready[k + 1, b] = ready[k, b]
-    row.length = n + 1
+    for k in range(row.length + 1, node, -1):
+        _move_node(arrays, routes, shift, k, k + 1)
+    row.length += 1
     _place_stop(arrays, routes, shift, node + 1, visit)
-    _forward_from(arrays, routes, shift, node + 1)
-    _backward_from(arrays, routes, shift, node + 1)
+    _forward_from(arrays, routes, shift, node + 1, node + 2)
+    _backward_from(arrays, routes, shift, node + 1, node)
+    if arrays.shift[shift].max_duration_s < UNLIMITED:
+        _span(arrays, routes, shift)
+        _shorten(arrays, routes, shift)
+
+
+@inner_kernel
+def take_out(
+    arrays: ProblemArrays, routes: Routes, shift: int, first: int, last: int, kept_from: int, kept: int
+) -> bool:
+    """Takes the stops of nodes `first` to `last` out, except `kept` of them from node `kept_from` on: only what changes
+    is computed. The visits' spots are left as they are. Returns whether the rest can be kept."""
+    work, row, nodes = arrays.shift[shift], routes.row[shift], routes.node[shift]
+    n, left = row.length, row.length - (last - first + 1 - kept)
+    fair = fairness_ticks(arrays, shift, row.work_s)
+    for k in range(first, last + 1):
+        if not kept_from <= k < kept_from + kept:
+            _uncount_stop(arrays, routes, shift, int64(nodes[k].visit))
+    for k in range(first - 1, last + 1):
+        _count_way(arrays, routes, shift, k, -1)
+    for k in range(kept):
+        _move_node(arrays, routes, shift, kept_from + k, first + k)
+    for k in range(last + 1, n + 2):
+        _move_node(arrays, routes, shift, k, k - n + left)
+    row.length = left
+    if left == 0 or work.timed:
+        return refresh(arrays, routes, shift)
+    for k in range(first - 1, first + kept):
+        _count_way(arrays, routes, shift, k, 1)
+    row.cost += fairness_ticks(arrays, shift, row.work_s) - fair
+    _forward_from(arrays, routes, shift, first, first + kept)
+    _backward_from(arrays, routes, shift, first + kept - 1, first - 1)
+    if work.max_duration_s < UNLIMITED:
+        _span(arrays, routes, shift)
+    return _is_kept(arrays, routes, shift)
+
+
+@inner_kernel
+def _move_node(arrays: ProblemArrays, routes: Routes, shift: int, source: int, target: int) -> None:
+    """Moves a stop, or the end place, with its times to another node of its route."""
+    n, nodes = routes.row[shift].length, routes.node[shift]
+    nodes[target] = nodes[source]
+    for b in range(arrays.shift[shift].breaks + 1):
+        routes.latest[shift, target, b] = routes.latest[shift, source, b]
+        if source <= n:
+            routes.ready[shift, target, b] = routes.ready[shift, source, b]
+    if source <= n:
+        routes.spot[nodes[source].visit].node = target
+
+
+@inner_kernel
+def _uncount_stop(arrays: ProblemArrays, routes: Routes, shift: int, visit: int) -> None:
+    """Takes a visit off the sums of its route, but for the ways to and from it."""
+    row, pair = routes.row[shift], arrays.pair[visit, shift]
+    row.cost -= pair.assign
+    row.work_s -= pair.service_s
+    for kind in range(arrays.load.shape[1]):
+        routes.load[shift, kind] -= arrays.load[visit, kind]
+
+
+@inner_kernel
+def _count_way(arrays: ProblemArrays, routes: Routes, shift: int, k: int, times: int) -> None:
+    """Adds the way from node k to the next to the sums of the route, or takes it off where `times` is -1."""
+    row, work, nodes = routes.row[shift], arrays.shift[shift], routes.node[shift]
+    origin, destination = nodes[k].place, nodes[k + 1].place
+    seconds, metres = int64(arrays.leg[origin, destination, 0]), int64(arrays.leg[origin, destination, 1])
+    nodes[k].hop = seconds * work.per_s + metres * work.per_m
+    row.travel_s += times * seconds
+    row.travel_m += times * metres
+    row.work_s += times * seconds
+    row.cost += times * nodes[k].hop
 
 
 @inner_kernel

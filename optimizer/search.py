@@ -8,6 +8,7 @@ from typing import Literal, cast
 
 import numpy as np
 
+from optimizer.annealing import detour_of_a_visit
 from optimizer.arrays import TICKS_PER_CENT, Indices, ProblemArrays, build_arrays, cents
 from optimizer.eligibility import Fleet
 from optimizer.insertion import plan_rows, recommend
@@ -45,11 +46,12 @@ MERGE_SHARE = 0.03
 LONGEST_MERGE_S = 2.0
 SHORTEST_MERGE_S = 0.1
 
-HOTTEST, COLDEST = 3.0, 0.02
-"""First and last temperature as shares of the mean travel cost of a visit, whatever the limit. At three times that cost
-the search holds plans about a twentieth dearer than good ones; colder beginnings were worse at any limit from 1 s."""
+HOTTEST, COLDEST = 6.0, 0.2
+"""First and last temperature as shares of what a visit of the best plan so far adds to its travel, whatever the limit
+(`annealing.detour_of_a_visit`): the scale of what moves cost. At half and at twice the first, and at a third of the
+last, plans of several families were 0 to 1 % dearer after 10 s."""
 PRIZE_SHARE = 0.5
-"""Of the middle prize, which is the scale where it is less than travel: much hotter, a visit left out is as good as one
+"""Of the middle prize, which is the scale where it is less than that: much hotter, a visit left out is as good as one
 served.
 """
 REHEATED = 1.0
@@ -343,18 +345,12 @@ class Run:
     def _temperature(self) -> float:
         """Ticks; see `HOTTEST` and `COLDEST`."""
         prize = PRIZE_SHARE * float(np.median(self.arrays.visit["prize"]))
-        scale = min(self._travel_ticks_of_a_visit(), prize)
+        scale = min(max(1.0, detour_of_a_visit(self.laid_out, self.best_visits, self.best_length)), prize)
         return scale * float(self.hottest * (COLDEST / self.hottest) ** self._fraction())
 
     def _fraction(self) -> float:
         """How far the annealing is, 0 to 1."""
         return self.budget.fraction
-
-    def _travel_ticks_of_a_visit(self) -> float:
-        routes = self.teams[0].routes
-        length = routes.row["length"]
-        ways = np.arange(routes.node.shape[1]) <= length[:, None]
-        return max(1.0, float(np.where(ways, routes.node["hop"], 0).sum()) / max(1, int(length.sum())))
 
     def _merge(self) -> None:
         limit_s = None

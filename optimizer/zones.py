@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.annealing import iterate
 from optimizer.arrays import Indices, Ints, ProblemArrays, Records
 from optimizer.kernel import allocating_kernel, int64, kernel
 from optimizer.pool import Pool, new_pool
-from optimizer.ruin_recreate import Search, iterate, leave_out, new_search, random_below, start_from_here
+from optimizer.ruin_recreate import Search, leave_out, new_search, random_below, start_from_here
 from optimizer.schedule import Routes, empty_routes, most_stops
 
 

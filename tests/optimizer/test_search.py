@@ -22,13 +22,15 @@ from optimizer import (
     solve,
     time_route,
 )
+from optimizer.annealing import iterate
 from optimizer.arrays import build_arrays
 from optimizer.eligibility import Fleet
 from optimizer.insertion import plan_rows
 from optimizer.proximity import near
 from optimizer.recombination import Incumbent, recombine
-from optimizer.ruin_recreate import construct, iterate, load
+from optimizer.ruin_recreate import construct, load
 from optimizer.schedule import refresh, visits_of
+from optimizer.tails import exchange_tails
 from optimizer.zones import Team
 from tests.optimizer.worlds import ADA, HOUR, LAMP, MINUTE, SINK, TAP, city_day, line, random_world, small_day
 
@@ -213,6 +215,15 @@ def team_of(problem: Problem, seed: int = 0, workers: int = 1) -> Team:
     return Team.of(arrays, near(arrays), workers, seed)
 
 
+def tables(team: Team, shift: int) -> list[object]:
+    """All that `refresh` derives of a route."""
+    routes, taken = team.routes, int(team.arrays.shift["breaks"][shift]) + 1
+    n = int(routes.row["length"][shift])
+    ends = (routes.node["place"][shift, : n + 2], routes.node["hop"][shift, : n + 1])
+    times = (routes.ready[shift, : n + 1, :taken], routes.latest[shift, 1 : n + 2, :taken])
+    return [part.tolist() for part in (routes.row[shift], routes.load[shift], *ends, *times)]
+
+
 def stands(team: Team) -> None:
     """All that the workers know of the plan is true."""
     prize, allowed = team.arrays.visit["prize"], team.arrays.pair["allowed"]
@@ -223,9 +234,9 @@ def stands(team: Team) -> None:
     assert sorted(np.concatenate(absent)) == list(np.flatnonzero(~served & allowed.any(axis=1)))
     assert team.cost == int(team.routes.row["cost"].sum() + prize[~served].sum())
     for shift, row in enumerate(rows):
-        cost = int(team.routes.row["cost"][shift])
+        known = tables(team, shift)
         assert refresh(team.arrays, team.routes, shift)
-        assert int(team.routes.row["cost"][shift]) == cost
+        assert known == tables(team, shift)
         for node, visit in enumerate(row, start=1):
             assert tuple(team.routes.spot[visit]) == (shift, node)
 
@@ -328,3 +339,34 @@ def test_shifts_that_nothing_tells_apart_are_of_one_kind() -> None:
     kind = build_arrays(problem, Fleet.of(problem.shifts, problem.travel)).shift["kind"]
 
     assert kind.tolist() == [0, 1] + [0] * 200
+
+
+def test_what_follows_a_stop_may_change_places_with_what_follows_another() -> None:
+    """Places in a row: ann drives 0 1 7 8 and bea 5 6 2 3."""
+    vans = tuple(
+        replace(ADA, id=name, technician=name, start_place=None, end_place=None) for name in ("ann", "bea")
+    )
+    visits = tuple(Visit(f"at {k}", k, MINUTE, (TimeWindow(8 * HOUR, 16 * HOUR),)) for k in range(9))
+    problem = Problem(visits, vans, line(9))
+    crossed = np.array([[0, 1, 7, 8], [5, 6, 2, 3]], np.int32)
+    team = team_of(problem)
+    load(team.arrays, team.first, crossed, np.array([4, 4], np.int32))
+
+    found = exchange_tails(team.arrays, team.first, 1, 0)
+
+    assert found
+    assert [visits_of(team.routes, shift).tolist() for shift in (0, 1)] == [[0, 1, 2, 3], [5, 6, 7, 8]]
+    stands(team)
+
+
+def test_tails_stay_where_an_exchange_would_cost_more_than_it_may() -> None:
+    problem = random_world(3, visits=30, metric=True)
+    team = team_of(problem)
+    construct(team.arrays, team.first, 0)
+    before = team.cost
+
+    found = [exchange_tails(team.arrays, team.first, visit, -(10**12)) for visit in range(30)]
+
+    assert not any(found)
+    assert team.cost == before
+    stands(team)
