@@ -47,8 +47,8 @@ SPLIT_DEPTH = 0.3
 BLINK_RATE = 0.01
 
 TRIED = 40
-"""Neighbours beside which a visit is tried, the nearest that are in routes which may serve it. With many skills few are;
-where the nearest forty of all were tried, a search of a day with eight skills needed twice the time."""
+"""Neighbours beside which a visit is tried, the nearest that are in routes which may serve it. With many skills few
+are; where the nearest forty of all were tried, a search of a day with eight skills needed twice the time."""
 JOINING_NEARBY = 8
 JOINING_ANYWHERE = 3
 """Absent visits that join one ruin, near its seed and from anywhere."""
