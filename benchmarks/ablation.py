@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -21,31 +22,52 @@ from rich.table import Table
 import optimizer
 from benchmarks.field_service import FieldService
 from benchmarks.peers.search import problem_of
-from optimizer import Problem, search
+from optimizer import Problem, search, zones
+from optimizer.annealing import routes_of, ruin_and_recreate, worth
+from optimizer.arrays import ProblemArrays
 from optimizer.decomposition import solve_decomposed
+from optimizer.kernel import kernel
+from optimizer.pool import Pool
+from optimizer.ruin_recreate import Search
 
-NEVER: dict[str, Any] = {"MERGE_AT": ()}
-COLD: dict[str, Any] = {"HOTTEST": 0.3}
-APART: dict[str, Any] = {"FEWEST_ROUTES_A_ZONE": 10**9}
+
+@kernel
+def ruin_and_recreate_alone(
+    arrays: ProblemArrays, worker: Search, pool: Pool, iterations: int, temperature: float
+) -> None:
+    """`annealing.iterate` without the exchange of tails."""
+    used = routes_of(worker)
+    for _ in range(iterations):
+        ruin_and_recreate(arrays, worker, pool, used, worth(worker, temperature))
+
+
+Changes = dict[tuple[ModuleType, str], Any]
+"""Other values for what is found in a module by a name."""
+
+NO_TAILS: Changes = {(zones, "iterate"): ruin_and_recreate_alone}
+NO_MERGES: Changes = {(search, "MERGE_AT"): ()}
+COLD: Changes = {(search, "HOTTEST"): 0.6}
+APART: Changes = {(search, "FEWEST_ROUTES_A_ZONE"): 10**9}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A way to search: threads, what is changed in `optimizer.search`, and whether by decomposition."""
+    """A way to search: threads, what is changed in `optimizer`, and whether by decomposition."""
 
     name: str
     threads: int
-    changed: dict[str, Any]
+    changed: Changes
     work: int | None = None
     decomposed: bool = False
 
 
 PARTS = (
     Part("first plan alone", 1, {}, work=0),
-    Part("ruin and recreate, one core", 1, NEVER),
+    Part("ruin and recreate, one core", 1, NO_TAILS | NO_MERGES),
+    Part("and the exchange of tails", 1, NO_MERGES),
     Part("and recombination", 1, {}),
     Part("two cores, a plan each, and recombination", 2, APART),
-    Part("two cores, zones of one plan", 2, NEVER),
+    Part("two cores, zones of one plan", 2, NO_MERGES),
     Part("two cores, zones, and recombination", 2, {}),
     Part("the same, begun a tenth as hot", 2, COLD),
     Part("two cores, decomposed", 2, {}, decomposed=True),
@@ -64,16 +86,19 @@ class Outcome:
 
 
 @contextmanager
-def changed(values: dict[str, Any]) -> Iterator[None]:
-    """These constants of `optimizer.search` for a while."""
-    before = {name: getattr(search, name) for name in values}
+def changed(changes: Changes) -> Iterator[None]:
+    """These for a while."""
+    before = {(module, name): getattr(module, name) for module, name in changes}
     try:
-        for name, value in values.items():
-            setattr(search, name, value)
+        _set(changes)
         yield
     finally:
-        for name, value in before.items():
-            setattr(search, name, value)
+        _set(before)
+
+
+def _set(changes: Changes) -> None:
+    for (module, name), value in changes.items():
+        setattr(module, name, value)
 
 
 def outcome(part: Part, problem: Problem, limit_s: float, seed: int) -> Outcome:

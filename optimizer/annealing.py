@@ -31,25 +31,33 @@ def iterate(arrays: ProblemArrays, search: Search, pool: Pool, iterations: int, 
     state = search.state[0]
     if state.seeds == 0:
         return
-    used = 0
-    for shift in range(len(search.owner)):
-        used += search.owner[shift] == state.me and search.routes.row[shift].length > 0
+    used = routes_of(search)
     for _ in range(iterations):
-        _ruin_and_recreate(arrays, search, pool, used, _worth(search, temperature))
+        ruin_and_recreate(arrays, search, pool, used, worth(search, temperature))
         visit = int64(search.seeds[random_below(search.state, state.seeds)])
-        if exchange_tails(arrays, search, visit, _worth(search, temperature)):
+        if exchange_tails(arrays, search, visit, worth(search, temperature)):
             accept(arrays, search, pool)
 
 
 @inner_kernel
-def _worth(search: Search, temperature: float) -> int:
+def routes_of(search: Search) -> int:
+    """How many routes a worker has."""
+    used = 0
+    for shift in range(len(search.owner)):
+        used += search.owner[shift] == search.state[0].me and search.routes.row[shift].length > 0
+    return used
+
+
+@inner_kernel
+def worth(search: Search, temperature: float) -> int:
     """How many ticks more the next change may cost: Metropolis' rule, drawn before and not after it."""
     return int(-temperature * np.log(max(random_unit(search.state), 1e-300)))
 
 
 @inner_kernel
-def _ruin_and_recreate(arrays: ProblemArrays, search: Search, pool: Pool, used: int, worth: int) -> None:
-    """used: how many routes there are about."""
+def ruin_and_recreate(arrays: ProblemArrays, search: Search, pool: Pool, used: int, most: int) -> None:
+    """Around a random visit; kept where the plan does not become `most` ticks dearer. used: about how many routes there
+    are."""
     state = search.state[0]
     before = state.cost
     seed = int64(search.seeds[random_below(search.state, state.seeds)])
@@ -58,8 +66,8 @@ def _ruin_and_recreate(arrays: ProblemArrays, search: Search, pool: Pool, used: 
     served = state.seeds - state.absent - state.called
     ruin(arrays, search, seed, served / max(used, 1))
     sort_waiting(search, draw_order(search.state))
-    made = recreate(arrays, search, int64(0), WIDE_RATE, BLINK_RATE, before + worth)
-    if made >= 0 and state.cost < before + worth:
+    made = recreate(arrays, search, int64(0), WIDE_RATE, BLINK_RATE, before + most)
+    if made >= 0 and state.cost < before + most:
         accept(arrays, search, pool)
     else:
         restore(arrays, search, before)

@@ -28,6 +28,7 @@ from optimizer.plan import Plan, Reason, ReasonCode
 from optimizer.problem import UNREACHABLE, InvalidProblem, Problem, TimeWindow, Visit
 from optimizer.schedule import (
     Routes,
+    detour,
     duration_with,
     empty_routes,
     fairness_with,
@@ -69,19 +70,6 @@ class Recommendation:
     insertions: tuple[Insertion, ...]
     reasons: tuple[Reason, ...]
     would_fit_if: tuple[Reason, ...] = ()
-
-
-@kernel
-def detour(arrays: ProblemArrays, routes: Routes, shift: int, node: int, place: int) -> tuple[int, int]:
-    """Seconds and metres that driving by `place` after `node` adds to the route."""
-    origin, destination = routes.node[shift, node].place, routes.node[shift, node + 1].place
-    leg = arrays.leg
-    seconds = int64(leg[origin, place, 0]) + leg[place, destination, 0]
-    metres = int64(leg[origin, place, 1]) + leg[place, destination, 1]
-    if routes.row[shift].length > 0:
-        seconds -= leg[origin, destination, 0]
-        metres -= leg[origin, destination, 1]
-    return seconds, metres
 
 
 @allocating_kernel

@@ -403,16 +403,24 @@ def has_room(arrays: ProblemArrays, routes: Routes, shift: int, load: Ints) -> b
     return bool(over == 0)
 
 
+@kernel
+def detour(arrays: ProblemArrays, routes: Routes, shift: int, node: int, place: int) -> tuple[int, int]:
+    """Seconds and metres that driving by `place` after `node` adds to the route."""
+    origin, destination = routes.node[shift, node].place, routes.node[shift, node + 1].place
+    leg = arrays.leg
+    seconds = int64(leg[origin, place, 0]) + leg[place, destination, 0]
+    metres = int64(leg[origin, place, 1]) + leg[place, destination, 1]
+    if routes.row[shift].length > 0:
+        seconds -= leg[origin, destination, 0]
+        metres -= leg[origin, destination, 1]
+    return seconds, metres
+
+
 @inner_kernel
 def is_too_far(arrays: ProblemArrays, routes: Routes, shift: int, node: int, place: int) -> bool:
     """Whether driving by a place behind `node` exceeds the caps of the shift on travel."""
-    row, work, leg = routes.row[shift], arrays.shift[shift], arrays.leg
-    origin, destination = routes.node[shift, node].place, routes.node[shift, node + 1].place
-    seconds = int64(leg[origin, place, 0]) + leg[place, destination, 0]
-    metres = int64(leg[origin, place, 1]) + leg[place, destination, 1]
-    if row.length > 0:
-        seconds -= leg[origin, destination, 0]
-        metres -= leg[origin, destination, 1]
+    row, work = routes.row[shift], arrays.shift[shift]
+    seconds, metres = detour(arrays, routes, shift, node, place)
     return bool(row.travel_m + metres > work.max_travel_m or row.travel_s + seconds > work.max_travel_s)
 
 
