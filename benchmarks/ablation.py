@@ -130,6 +130,8 @@ def outcome(part: Part, problem: Problem, limit_s: float, seed: int) -> Outcome:
 def main(size: str, limit_s: float, seeds: int, out: Path) -> None:
     """Print the table and draw the picture."""
     optimizer.warm()
+    with changed(NO_TAILS):
+        optimizer.warm()
     visits, technicians = (int(number) for number in size.split("x"))
     problems = [problem_of(FieldService(visits, technicians, seed).instance()) for seed in range(seeds)]
     outcomes = {
