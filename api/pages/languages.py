@@ -75,12 +75,15 @@ class Language(BaseModel):
         return told_time(local) if self.hours_of_clock == 12 else self.number(f"{local.hour}:{local:%M}")
 
     def told_window(self, window: tuple[datetime, datetime], zone: ZoneInfo) -> str:
-        """2 pm – 4 pm, on the walls of the zone."""
-        start, end = (self.told_time(instant.astimezone(zone)) for instant in window)
-        return self.window.format(start=start, end=end)
+        """2–4 pm, 11 am–1 pm, 14:00–16:00, on the walls of the zone; never broken over lines."""
+        begins, ends = (instant.astimezone(zone) for instant in window)
+        start, end = self.told_time(begins), self.told_time(ends)
+        if self.hours_of_clock == 12 and begins.hour // 12 == ends.hour // 12:
+            start = start.rpartition(" ")[0]
+        return self.window.format(start=start, end=end).replace(" ", "\N{NO-BREAK SPACE}")
 
     def told_visit(self, window: tuple[datetime, datetime], zone: ZoneInfo) -> str:
-        """Tuesday, 2 March 2027, 2 pm – 4 pm."""
+        """Tuesday, 2 March 2027, 2–4 pm."""
         day = self.told_day(window[0].astimezone(zone).date())
         return self.day_and_window.format(day=day, window=self.told_window(window, zone))
 

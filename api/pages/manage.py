@@ -29,7 +29,7 @@ from api.pages.visitor import (
 from api.service_requests import ServiceRequestChanges
 from dispatch import booking, intake, keys
 from dispatch.access import actor_of, appointment_of_caller, own_organization, request_of
-from dispatch.appointment import ENDED, UNDER_WAY, Appointment, appointment_of
+from dispatch.appointment import ENDED, UNDER_WAY, Appointment, Status, appointment_of
 from dispatch.booking import promised_window
 from dispatch.catalogue import Service
 from dispatch.customer import Customer
@@ -49,6 +49,7 @@ from dispatch.organization import Organization
 from dispatch.service_request import ServiceRequest
 from dispatch.slots import Slot, Slots, slots_for, window_of_slot
 from dispatch.territory import Territory
+from dispatch.tracking import tracked_appointment
 from optimizer import Reason
 
 WEEK = timedelta(days=7)
@@ -291,9 +292,7 @@ def _times(visit: Visit, hurdle: Hurdle | None = None) -> Response:
         stands=language.told_visit(promised_window(appointment), visit.zone)
         if appointment.is_promised
         else None,
-        price=language.told_money(visit.service.price_cents, visit.organization.currency)
-        if visit.service.price_cents
-        else None,
+        price=_price(visit),
         rule=cancellation_rule(language, visit.service, visit.organization.currency),
         first=language.told_day(first),
         last=language.told_day(last),
@@ -373,7 +372,6 @@ def _remedies(remedies: Iterable[Reason]) -> list[str]:
 def _overview(visit: Visit) -> Response:
     language, appointment, now = visit.language, visit.appointment, context.now()
     window = promised_window(appointment) if appointment.is_promised else None
-    is_followed = window is not None and not appointment.tracking_revoked
     return visitor_page(
         "manage.html",
         language,
@@ -389,9 +387,27 @@ def _overview(visit: Visit) -> Response:
         is_over=appointment.status in ENDED,
         rule=_rule(visit),
         own_link=f"{context.settings().public_url}{_plain(visit, 'manage')}",
-        track=link("track", token=tracking_token(context.settings(), appointment)) if is_followed else None,
+        track=_track(visit),
+        price=_price(visit),
         book_another=link("book", slug=visit.organization.slug),
     )
+
+
+def _price(visit: Visit) -> str | None:
+    cents = visit.service.price_cents
+    return visit.language.told_money(cents, visit.organization.currency) if cents else None
+
+
+def _track(visit: Visit) -> str | None:
+    """Where the visit can be followed; None where that link answers not yet, or no more."""
+    if visit.appointment.status is Status.CANCELLED:
+        return None
+    token = tracking_token(context.settings(), visit.appointment)
+    try:
+        tracked_appointment(context.session(), context.settings(), token, context.now())
+    except NotFound:
+        return None
+    return link("track", token=token)
 
 
 def _told(visit: Visit) -> str | None:

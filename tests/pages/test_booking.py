@@ -2,6 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from string import Formatter
@@ -363,7 +364,9 @@ def test_the_fee_is_named_before_cancelling_and_a_higher_one_is_asked_anew(shop:
         shop.client.post(f"{path}/cancel", data={"fee": hidden(stale.text, "fee")}) for _ in range(2)
     )
     assert done.location == again.location == path
-    assert "Your visit is cancelled" in shop.client.get(path).text
+    gone = shop.client.get(path).text
+    assert "Your visit is cancelled" in gone
+    assert 'href="/t/' not in gone
     assert events(shop, "appointment.cancelled") == 1
 
 
@@ -536,6 +539,22 @@ def test_money_lengths_and_zones_are_written_as_the_language_does(
     assert language.told_money(123_450, "USD").replace("\N{NO-BREAK SPACE}", " ") == money
     assert language.told_length(5_400) == length
     assert language.told_zone(clock.now(), ZoneInfo("America/New_York")) == zone
+
+
+def test_a_window_is_said_as_shortly_as_it_can_be(clock: FakeClock) -> None:
+    zone = ZoneInfo("America/New_York")
+    noon = clock.now().replace(hour=17)
+    windows = [
+        (noon + timedelta(hours=a), noon + timedelta(hours=b)) for a, b in ((1, 3), (-1, 1), (-4, -2.5))
+    ]
+
+    def said(code: str) -> list[str]:
+        told = (language_of(code).told_window(window, zone) for window in windows)
+        return [each.replace("\N{NO-BREAK SPACE}", " ").replace("\N{WORD JOINER}", "") for each in told]
+
+    assert said("en") == ["1–3 pm", "11 am–1 pm", "8–9:30 am"]
+    assert said("de") == ["13:00–15:00", "11:00–13:00", "8:00–9:30"]
+    assert said("fa") == ["۱۳:۰۰ تا ۱۵:۰۰", "۱۱:۰۰ تا ۱۳:۰۰", "۸:۰۰ تا ۹:۳۰"]
 
 
 def test_money_of_other_minor_units_and_unknown_symbols() -> None:

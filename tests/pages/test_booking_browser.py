@@ -119,9 +119,9 @@ def test_every_step_fits_and_is_accessible(
         page.wait_for_url("**/m/fd_*")
         check(page, f"{tag}-4-times")
         own = page.url
-        page.locator(".deal button").scroll_into_view_if_needed()
+        page.locator(".confirm button").scroll_into_view_if_needed()
         page.locator("#slot-2").check()
-        page.locator(".deal button").click()
+        page.locator(".confirm button").click()
         page.wait_for_url("**/m/fd_*")
         check(page, f"{tag}-5-booked")
         for number, step in enumerate(("move", "cancel", "details"), 6):
@@ -147,14 +147,36 @@ def test_a_taken_time_no_time_and_a_visit_under_way_are_accessible(
                 shop.acme.slots(rival)["items"], key=lambda slot: str(slot["arrival_window"]["start"])
             )
             shop.acme.book(rival, first[0])
-        page.locator(".deal button").click()
+        page.locator(".confirm button").click()
         expect(page.locator(".summary")).to_be_focused()
         check(page, "taken")
         page.locator(".summary a").first.click()
         expect(page.locator(".option:has(:checked)")).to_have_count(0)
         page.locator(".option:has(.hint) input").first.check()
-        page.locator(".deal button").click()
+        page.locator(".confirm button").click()
         page.wait_for_url(f"**{path}")
         shop.change_appointments(Status.EN_ROUTE)
         page.reload()
         check(page, "under-way")
+
+
+def test_a_visit_is_booked_by_keyboard_alone_without_scripts(
+    browser: Browser, shop_site: str, shop: Shop
+) -> None:
+    context = browser.new_context(viewport={"width": NARROW, "height": 740}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{shop_site}/book/acme")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    for words in (None, ADDRESS, "Casey Jones", "212 555 0123"):
+        if words is not None:
+            page.keyboard.type(words)
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/m/fd_*")
+    page.locator("#slot-0").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="Your visit is booked")).to_be_visible()
+    context.close()
