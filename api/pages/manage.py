@@ -1,6 +1,6 @@
 """`/m/{manage_token}`: a customer's own visit, to book, move, cancel and correct. The token alone opens it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
@@ -47,7 +47,7 @@ from dispatch.keys import Principal
 from dispatch.links import tracking_token
 from dispatch.organization import Organization
 from dispatch.service_request import ServiceRequest
-from dispatch.slots import Slot, Slots, slots_for, window_of_slot
+from dispatch.slots import Slots, slots_for, window_of_slot
 from dispatch.territory import Territory
 from dispatch.tracking import tracked_appointment
 from optimizer import Reason
@@ -262,13 +262,12 @@ def _times(visit: Visit, hurdle: Hurdle | None = None) -> Response:
     if not visit.is_ahead:
         return onward(visit.link("manage"))
     session, settings, now = context.session(), context.settings(), context.now()
-    week, language, appointment = _week(), visit.language, visit.appointment
-    first = session.get_one(Territory, visit.request.territory_id).today(now) + week * WEEK
-    last = first + WEEK - timedelta(days=1)
+    language, appointment = visit.language, visit.appointment
+    next_best = hurdle.next_best if hurdle is not None else ()
+    week, first, last = _week(visit, next_best)
     found = slots_for(session, settings, visit.request, first, last, now, None)
     view = "move" if appointment.is_promised else "manage"
     days = _days(visit, found, hurdle)
-    next_best = hurdle.next_best if hurdle is not None else ()
     choices = [choice for day in days for choice in day.choices]
     return visitor_page(
         "times.html",
@@ -286,7 +285,7 @@ def _times(visit: Visit, hurdle: Hurdle | None = None) -> Response:
             for index, slot in enumerate(sorted(found.items, key=lambda slot: slot.start))
             if slot.start == start
         ],
-        soonest=_soonest(visit, found),
+        soonest=_soonest(visit, found) if not week else None,
         is_any_near=any(choice.is_near for choice in choices),
         zone=language.told_zone(found.items[0].start if found.items else now, visit.zone),
         stands=language.told_visit(promised_window(appointment), visit.zone)
@@ -310,10 +309,21 @@ def _plain(visit: Visit, view: str) -> str:
     return visit.link(view).partition("?")[0]
 
 
-def _week() -> int:
-    """How many weeks from now on the times are asked for."""
+def _week(visit: Visit, next_best: Sequence[datetime]) -> tuple[int, date, date]:
+    """How many weeks from now on the times are asked for, and the first and last day; the week after, where all that is
+    next best lies there."""
     said = request.values.get("week", "")
-    return min(int(said), MOST_WEEKS - 1) if said.isascii() and said.isdigit() and len(said) < 4 else 0
+    week = min(int(said), MOST_WEEKS - 1) if said.isascii() and said.isdigit() and len(said) < 4 else 0
+    first = (
+        context.session().get_one(Territory, visit.request.territory_id).today(context.now()) + week * WEEK
+    )
+    if next_best and all(_day_of(start, visit.zone) >= first + WEEK for start in next_best):
+        week, first = week + 1, first + WEEK
+    return week, first, first + WEEK - timedelta(days=1)
+
+
+def _day_of(instant: datetime, zone: ZoneInfo) -> date:
+    return instant.astimezone(zone).date()
 
 
 def _soonest(visit: Visit, found: Slots) -> str | None:
@@ -325,14 +335,11 @@ def _soonest(visit: Visit, found: Slots) -> str | None:
 
 def _days(visit: Visit, found: Slots, hurdle: Hurdle | None) -> list[ChoiceDay]:
     """By local day; the first is open, and those with a window that is recommended to the customer."""
-
-    def day_of(slot: Slot) -> date:
-        return slot.start.astimezone(visit.zone).date()
-
     next_best = hurdle.next_best if hurdle is not None else ()
     chosen = hurdle.chosen if hurdle is not None else None
     days: list[ChoiceDay] = []
-    for day, slots in groupby(sorted(found.items, key=lambda slot: slot.start), day_of):
+    in_order = sorted(found.items, key=lambda slot: slot.start)
+    for day, slots in groupby(in_order, lambda slot: _day_of(slot.start, visit.zone)):
         choices = tuple(
             Choice(
                 slot_id=slot.slot_id,

@@ -223,6 +223,21 @@ def test_a_time_booked_twice_is_booked_once(shop: Shop) -> None:
     assert events(shop, "appointment.booked") == 1
 
 
+def test_a_time_booked_twice_at_once_is_booked_once(app: Flask, shop: Shop) -> None:
+    shop.works()
+    path = shop.own_page()
+    chosen = slot_ids(shop.client.get(path).text)[0]
+
+    def press(_: int) -> str:
+        return str(app.test_client().post(path, data={"slot_id": chosen}).location)
+
+    with ThreadPoolExecutor(4) as pool:
+        locations = set(pool.map(press, range(4)))
+
+    assert locations == {path}
+    assert events(shop, "appointment.booked") == 1
+
+
 # Times
 
 
@@ -244,6 +259,21 @@ def test_a_time_that_was_taken_meanwhile_is_said_with_the_next_best(shop: Shop) 
     again = shop.client.post(path, data={"slot_id": slot_ids(response.text)[0]})
     assert again.status_code == 303
     assert "Thursday, 4 March 2027" in shop.client.get(path).text
+
+
+def test_the_next_best_are_shown_where_they_lie_in_the_week_after(shop: Shop) -> None:
+    for day in ("08", "09"):
+        shop.acme.shift(f"2027-03-{day}T09:00:00-05:00", f"2027-03-{day}T10:45:00-05:00")
+    path = shop.own_page()
+    wanted = slot_ids(shop.client.get(path).text)[0]
+    drew = shop.acme.request("Drew", NEIGHBOURS)
+    shop.acme.book(drew, shop.acme.slots(drew)["items"][0])
+
+    response = shop.client.post(path, data={"slot_id": wanted})
+
+    assert response.status_code == 409
+    assert re.search(r'<li><a href="#slot-\d+">Tuesday, 9 March 2027', response.text)
+    assert 'name="week" value="1"' in response.text
 
 
 def test_times_that_were_shown_long_ago_are_shown_anew_with_the_same_one_chosen(shop: Shop) -> None:

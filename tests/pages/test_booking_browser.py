@@ -98,7 +98,6 @@ def send(page: Page) -> None:
         (WIDE, "en", "dark"),
         (NARROW, "fa", "light"),
         (NARROW, "de", "dark"),
-        (NARROW, "ru", "light"),
     ],
 )
 def test_every_step_fits_and_is_accessible(
