@@ -42,6 +42,8 @@ from dispatch.places import Place
 from dispatch.service_request import Source
 
 FORM_TOKEN_BYTES = 32
+FEW = 8
+"""So many services are laid out to choose from; more are a list to pick from, so that a phone shows the rest too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,7 @@ def _form(
             )
             for service in offered
         ],
+        few=FEW,
         given=given,
         contact=given.contact,
         form_token=form_token,

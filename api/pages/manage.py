@@ -68,8 +68,14 @@ _REASONS = {
     "notice": "soon",
 }
 """By code, what a customer is told; of every other, that all are taken."""
-_REMEDIES = {"window": "window", "outside_radius": "far"}
-"""By code; of every other, that one more technician would do."""
+_REMEDIES = {
+    "window": "window",
+    "outside_radius": "far",
+    "travel_cap": "far",
+    "no_time": "people",
+    "skill_missing": "people",
+}
+"""By code; of others there is nothing that a customer could do or ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +301,8 @@ def _times(visit: Visit, hurdle: Hurdle | None = None) -> Response:
         rule=cancellation_rule(language, visit.service, visit.organization.currency),
         first=language.told_day(first),
         last=language.told_day(last),
-        reasons=_reasons(found.reasons),
-        remedies=_remedies(found.would_fit_if),
+        reasons=reason_keys(found.reasons),
+        remedies=remedy_keys(found.would_fit_if),
         week=week,
         action=visit.link(view),
         earlier=visit.link(view, week=week - 1) if week else None,
@@ -356,7 +362,7 @@ def _days(visit: Visit, found: Slots, hurdle: Hurdle | None) -> list[ChoiceDay]:
     return days
 
 
-def _reasons(reasons: Iterable[Reason]) -> list[str]:
+def reason_keys(reasons: Iterable[Reason]) -> list[str]:
     """Keys of what a customer is told. What is true of some is not said of all: that skills or the distance are
     wanting, only where nobody is merely taken; that it is too soon, only where nothing else is in the way."""
     told = {_REASONS.get(reason.code, "full") for reason in reasons}
@@ -368,8 +374,9 @@ def _reasons(reasons: Iterable[Reason]) -> list[str]:
     return [f"reason.{key}" for key in ("full", "far", "nobody", "skill", "soon") if key in told]
 
 
-def _remedies(remedies: Iterable[Reason]) -> list[str]:
-    told = {_REMEDIES.get(reason.code, "people") for reason in remedies}
+def remedy_keys(remedies: Iterable[Reason]) -> list[str]:
+    """Keys of what would help, as a customer can understand it."""
+    told = {_REMEDIES.get(reason.code) for reason in remedies}
     return [f"help.{key}" for key in ("window", "far", "people") if key in told]
 
 

@@ -13,13 +13,16 @@ from flask import Flask
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from api.pages import manage, visitor
+from api.pages import booking, manage, visitor
 from api.pages.languages import CODES, Language, language_of
 from dispatch.appointment import ENDED, UNDER_WAY, Status
+from dispatch.errors import Unavailable
 from dispatch.events import Event
 from dispatch.settings import Settings
+from optimizer import Reason
+from optimizer.plan import ReasonCode
 from tests.pages.shop import ADDRESS, Shop, build_shop, hidden, slot_ids
-from tests.support.acme import NEIGHBOURS
+from tests.support.acme import NEIGHBOURS, SERVICE
 from tests.support.client import ApiClient
 from tests.support.clock import FakeClock
 
@@ -72,6 +75,20 @@ def test_a_customer_books_a_visit_from_the_first_page_on(shop: Shop) -> None:
     )
     assert (customer.name, customer.phone, customer.language) == ("Casey Jones", "+12125550123", "en")
     assert appointment.status is Status.SCHEDULED
+
+
+def test_many_services_are_a_list_to_pick_from(shop: Shop) -> None:
+    for number in range(8):
+        extra = SERVICE | {"name": f"Service <{number}>"}
+        shop.client.create("/v1/services", extra, key=shop.acme.dispatcher)
+
+    page = shop.client.get("/book/acme").text
+    refused = shop.send(service="", name="").text
+
+    assert 'type="radio"' not in page
+    assert "Service &lt;7&gt; · $120 · 1 h</option>" in page
+    assert 'href="#service">Choose what you need.' in refused
+    shop.own_page()
 
 
 def test_times_at_which_a_technician_is_near_are_recommended(shop: Shop) -> None:
@@ -157,6 +174,21 @@ def test_places_of_one_name_are_told_apart_and_a_made_up_one_is_not_taken(shop: 
     assert "40.7120, -73.9900" in response.text
     assert "40.7160, -73.9860" in response.text
     assert shop.count() == 0
+
+
+def test_addresses_that_cannot_be_looked_up_now_take_nothing_that_was_typed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("geocoder_away", "The geocoder does not answer.")
+
+    monkeypatch.setattr(booking, "located", away)
+
+    response = shop.send()
+
+    assert response.status_code == 422
+    assert "Addresses cannot be looked up at this moment." in response.text
+    assert f'value="{ADDRESS}"' in response.text
 
 
 def test_an_organization_that_does_not_exist_is_the_usual_404(shop: Shop) -> None:
@@ -325,6 +357,29 @@ def test_where_all_are_taken_it_does_not_blame_skills(shop: Shop) -> None:
     assert "skills" not in page
 
 
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [
+        (["skill_missing", "no_time", "notice"], ["full"]),
+        (["skill_missing", "outside_radius"], ["far"]),
+        (["level_too_low", "no_shift"], ["nobody", "skill"]),
+        (["notice"], ["soon"]),
+        (["window"], ["full"]),
+        ([], []),
+    ],
+)
+def test_what_is_true_of_some_is_not_said_of_all(codes: list[ReasonCode], told: list[str]) -> None:
+    reasons = [Reason(code, "some words", ("technician",)) for code in codes]
+
+    assert manage.reason_keys(reasons) == [f"reason.{key}" for key in told]
+
+
+def test_what_would_help_is_said_without_naming_anybody() -> None:
+    remedies = [Reason("window", "", ("a",), 600), Reason("no_time", "", (), 1), Reason("visit_cap", "")]
+
+    assert manage.remedy_keys(remedies) == ["help.window", "help.people"]
+
+
 def test_later_days_can_be_looked_at(shop: Shop) -> None:
     shop.acme.shift("2027-03-10T09:00:00-05:00", "2027-03-10T17:00:00-05:00")
     path = shop.own_page()
@@ -453,10 +508,35 @@ def test_what_is_not_possible_any_more_says_why(shop: Shop) -> None:
         shop.client.post(f"{path}/cancel", data={"fee": "0"}),
     )
 
-    assert "because the technician is already on the way. Please call Acme." in page
+    assert "because the technician has already set out. Please call Acme." in page
     assert "/cancel" not in page
     assert [(each.status_code, each.location.partition("?")[0]) for each in tries] == [(303, path)] * 4
     assert shop.rows()[2].status is Status.EN_ROUTE
+
+
+def test_a_visit_that_is_later_than_promised_says_so(shop: Shop) -> None:
+    shop.works()
+    path = shop.booked()
+    shop.clock.advance(hours=34)
+
+    assert "We are later than we promised" in shop.client.get(path).text
+
+
+def test_a_visit_that_is_done_can_be_rated_for_some_days_and_another_one_booked(shop: Shop) -> None:
+    shop.works()
+    path = shop.booked()
+    shop.change_appointments(Status.COMPLETED)
+    done = shop.client.get(path).text
+    shop.clock.advance(days=12)
+
+    later = shop.client.get(path).text
+
+    assert 'href="/t/' in done
+    assert 'href="/t/' not in later
+    for page in (done, later):
+        assert "Your visit is done" in page
+        assert "nothing more to move or cancel" in page
+        assert 'href="/book/acme"' in page
 
 
 def test_own_pages_are_neither_kept_nor_indexed_nor_told_on(shop: Shop) -> None:
@@ -506,7 +586,7 @@ def test_every_sentence_is_used() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     made = {f"error.{field}" for field in {*visitor.FIELDS.values(), *visitor._BY_CODE}}
     made |= {f"reason.{key}" for key in {*manage._REASONS.values(), "full"}}
-    made |= {f"help.{key}" for key in {*manage._REMEDIES.values(), "people"}}
+    made |= {f"help.{key}" for key in {*manage._REMEDIES.values()}}
     made |= {f"state.{status.value}" for status in (*UNDER_WAY, *ENDED)} | {"state.booked"}
     made |= {f"told.{key}" for key in manage.TOLD}
 
