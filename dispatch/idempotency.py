@@ -22,7 +22,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlmodel import Field, Session, SQLModel, col, delete, select
 
 from dispatch.errors import IdempotencyInFlight, IdempotencyKeyReused, Invalid
@@ -80,11 +80,17 @@ def call_of(principal: Principal, route: str, key: str, body: Any, secret: str) 
 
 
 @contextmanager
-def running(session: Session, call: Call) -> Iterator[None]:
-    """Holds the call for the length of the block. Raises `IdempotencyInFlight` if another holds it. On
-    PostgreSQL the lock lasts until the transaction ends."""
-    if session.get_bind().dialect.name == "postgresql":
-        number = int.from_bytes(bytes.fromhex(call.scope[:16]), signed=True)
+def running(session: Session, call: Call, *, waits: bool = False) -> Iterator[None]:
+    """Holds the call for the length of the block. Raises `IdempotencyInFlight` if another holds it, unless it `waits`
+    until that one has ended, as a person does who pressed a button twice. On PostgreSQL the lock lasts until the
+    transaction ends; on SQLite who waits does so for the one writer's lock."""
+    on_postgresql = session.get_bind().dialect.name == "postgresql"
+    number = int.from_bytes(bytes.fromhex(call.scope[:16]), signed=True)
+    if waits:
+        session.execute(select(func.pg_advisory_xact_lock(number)) if on_postgresql else text("SELECT 1"))
+        yield
+        return
+    if on_postgresql:
         if not session.scalar(select(func.pg_try_advisory_xact_lock(number))):
             raise IdempotencyInFlight
         yield

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from flask import Request, Response, request
 
-from api.pages.site import page, pages
+from api.pages.site import PRIVATE, page, pages
 from api.pages.words import advice
 from api.problems import MEDIA_TYPE
 
@@ -17,7 +17,7 @@ def as_page(response: Response) -> Response:
     if response.mimetype != MEDIA_TYPE or not _asks_for_page(request):
         return response
     problem = response.get_json()
-    if response.status_code == HTTPStatus.NOT_FOUND and request.path.startswith("/t/"):
+    if response.status_code == HTTPStatus.NOT_FOUND and request.path.startswith(PRIVATE):
         told = page("tracking_gone.html")
     else:
         told = page("failure.html", problem=problem, advice=advice(response.status_code))

@@ -11,6 +11,8 @@ from api import context
 from api.auth import browser_session
 
 STATIC = Path(__file__).with_name("static")
+PRIVATE = ("/t/", "/m/")
+"""Paths that hold a secret by which anyone who has it sees or manages a visit."""
 ASSET_LIFE_S = 365 * 86_400
 """Addresses of assets carry a digest of their content, so that they may be kept for good."""
 
@@ -50,4 +52,13 @@ def _kept(response: Response) -> Response:
         response.headers["Cache-Control"] = lasting
     else:
         response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@pages.after_request
+def _private(response: Response) -> Response:
+    """What the address opens is neither told to another site nor indexed."""
+    if request.path.startswith(PRIVATE):
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["X-Robots-Tag"] = "noindex"
     return response

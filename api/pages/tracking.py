@@ -105,14 +105,6 @@ def rate(token: str) -> Response:
     return response
 
 
-@pages.after_request
-def _private(response: Response) -> Response:
-    if request.path.startswith("/t/"):
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["X-Robots-Tag"] = "noindex"
-    return response
-
-
 def _refused(csat: str, comment: str) -> dict[str, str]:
     refused = {}
     if csat not in {str(value) for value, _ in RATINGS}:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,9 @@ def world(settings: Settings, engine: Engine, clock: FakeClock) -> World:
     return build_world(settings, engine, clock)
 
 
-@pytest.fixture
-def site(app: Flask, world: World) -> Iterator[str]:
-    """The address at which the application serves the world."""
+@contextmanager
+def serving(app: Flask) -> Iterator[str]:
+    """The address at which the application answers."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -40,6 +41,13 @@ def site(app: Flask, world: World) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def site(app: Flask, world: World) -> Iterator[str]:
+    """The address at which the application serves the world."""
+    with serving(app) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,0 +1,210 @@
+"""`/book/{organization}`: a customer says what is needed and where. The request is born when that is sent; choosing a
+time is the next step, on the customer's own page `/m/{manage_token}`, which a reload, the way back and a lost
+connection cannot harm."""
+
+import hashlib
+import json
+import secrets
+from collections import Counter
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, request, url_for
+
+from api import context
+from api.auth import PUBLIC, allow
+from api.pages.languages import Language
+from api.pages.site import asset, pages
+from api.pages.visitor import (
+    Contact,
+    Refused,
+    body_refusals,
+    contact_refusals,
+    link,
+    onward,
+    refusals_of,
+    spoken,
+    typed,
+    visitor_page,
+)
+from api.schemas import Place as PlaceIn
+from api.service_requests import RequestedWork
+from dispatch import idempotency, intake
+from dispatch.access import actor_of
+from dispatch.catalogue import services
+from dispatch.errors import AddressAmbiguous, Invalid, Unavailable
+from dispatch.gazetteer import located
+from dispatch.idempotency import StoredAnswer
+from dispatch.keys import ANONYMOUS
+from dispatch.organization import Organization, organization_by_slug
+from dispatch.places import Place
+from dispatch.service_request import Source
+
+FORM_TOKEN_BYTES = 32
+FEW = 8
+"""So many services are laid out to choose from; more are a list to pick from, so that a phone shows the rest too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What was entered. candidate: which place was meant, where the address was doubtful."""
+
+    service: str
+    address: str
+    candidate: str
+    contact: Contact
+
+    @property
+    def digest(self) -> bytes:
+        """One for each different form, and one way."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode("utf-8", "surrogatepass")).hexdigest().encode()
+
+
+@pages.get("/book/<slug>")
+@allow(PUBLIC)
+def book(slug: str) -> Response:
+    """The form."""
+    organization = organization_by_slug(context.session(), slug)
+    return _form(organization, spoken(), Typed("", "", "", Contact("", "", "", "")), _new_token())
+
+
+@pages.post("/book/<slug>")
+@allow(PUBLIC, raw_body=True, idempotent=False, limit="30/minute")
+def send(slug: str) -> Response:
+    """Registers the request once, however often the form is sent, and leads on to its page."""
+    organization, language = organization_by_slug(context.session(), slug), spoken()
+    given = Typed(typed("service"), typed("address"), typed("candidate"), Contact.typed())
+    token = request.form.get("form_token") or _new_token()
+    try:
+        return onward(_sent_once(organization, language, given, token))
+    except Refused as refused:
+        return _form(organization, language, given, token, refused)
+
+
+@pages.get("/book/<slug>/app.webmanifest")
+@allow(PUBLIC)
+def manifest(slug: str) -> Response:
+    """By which a browser puts the page among its applications (W3C Web Application Manifest)."""
+    organization, language = organization_by_slug(context.session(), slug), spoken()
+    members = {
+        "id": url_for("pages.book", slug=slug),
+        "name": organization.name,
+        "short_name": organization.name[:12],
+        "lang": language.code,
+        "dir": language.direction,
+        "start_url": link("book", slug=slug),
+        "scope": "/",
+        "display": "minimal-ui",
+        "background_color": "#f6f7f5",
+        "theme_color": "#0b6a5b",
+        "icons": [{"src": asset("icon.svg"), "type": "image/svg+xml", "sizes": "any"}],
+    }
+    return Response(json.dumps(members), mimetype="application/manifest+json")
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(FORM_TOKEN_BYTES)
+
+
+def _sent_once(organization: Organization, language: Language, given: Typed, form_token: str) -> str:
+    """Where to go on. A form with the same token makes no second request, whatever else it says by now."""
+    session, now = context.session(), context.now()
+    secret = context.settings().secret.get_secret_value()
+    call = idempotency.call_of(ANONYMOUS, f"POST /book/{organization.slug}", form_token, b"", secret)
+    with idempotency.running(session, call, waits=True):
+        stored = idempotency.recall(session, call, now)
+        if stored is not None:
+            told = None if stored.body == given.digest else "already_sent"
+            return link("manage", token=stored.headers["Manage-Token"], told=told)
+        token = _register(organization, language, given)
+        kept = StoredAnswer(HTTPStatus.SEE_OTHER, {"Manage-Token": token}, given.digest)
+        idempotency.remember(session, call, kept, now)
+    return link("manage", token=token)
+
+
+def _register(organization: Organization, language: Language, given: Typed) -> str:
+    """A new request and its manage token. Raises `Refused`."""
+    session, now, by = context.session(), context.now(), actor_of(ANONYMOUS)
+    members = {
+        "service_id": given.service,
+        "customer": {**given.contact.customer(), "language": language.code},
+        "place": {"address": given.address},
+        "notes": given.contact.notes or None,
+        "source": Source.WEB,
+    }
+    refused = body_refusals(RequestedWork, members) | contact_refusals(given.contact)
+    if refused:
+        raise Refused(refused)
+    work = RequestedWork.model_validate(members)
+    try:
+        row, _ = intake.register(session, organization.id, work.at(_place(given)), by, now)
+    except AddressAmbiguous as doubtful:
+        raise Refused(refusals_of(doubtful), doubtful.extra["candidates"]) from doubtful
+    except Invalid as error:
+        raise Refused(refusals_of(error)) from error
+    except Unavailable as away:
+        if away.code != "geocoder_away":
+            raise
+        raise Refused({"address": "error.geocoder_away"}) from away
+    return intake.manage_token(session, row, now)
+
+
+def _place(given: Typed) -> Place:
+    """Where the address is; where it is doubtful, the candidate that the customer chose. Raises what `located` does."""
+    try:
+        return located(context.session(), context.settings(), PlaceIn(address=given.address))
+    except AddressAmbiguous as doubtful:
+        for candidate in doubtful.extra["candidates"]:
+            if given.candidate == _value(candidate):
+                return Place(candidate["lat"], candidate["lon"], candidate["address"])
+        raise
+
+
+def _value(candidate: Any) -> str:
+    return f"{candidate['lat']},{candidate['lon']}"
+
+
+def _form(
+    organization: Organization,
+    language: Language,
+    given: Typed,
+    form_token: str,
+    refused: Refused | None = None,
+) -> Response:
+    offered = services(context.session(), organization.id)
+    candidates = refused.candidates if refused is not None else ()
+    names = Counter(candidate["address"] for candidate in candidates)
+    return visitor_page(
+        "book.html",
+        language,
+        organization,
+        url_for("pages.book", slug=organization.slug),
+        HTTPStatus.OK if refused is None else HTTPStatus.UNPROCESSABLE_ENTITY,
+        manifest=link("manifest", slug=organization.slug),
+        services=[
+            (
+                service,
+                language.told_length(service.duration_s),
+                language.told_money(service.price_cents, organization.currency)
+                if service.price_cents
+                else None,
+            )
+            for service in offered
+        ],
+        few=FEW,
+        given=given,
+        contact=given.contact,
+        form_token=form_token,
+        refused=refused.fields if refused is not None else {},
+        candidates=[
+            (
+                _value(candidate),
+                candidate["address"],
+                f"{candidate['lat']:.4f}, {candidate['lon']:.4f}"
+                if names[candidate["address"]] > 1
+                else None,
+            )
+            for candidate in candidates
+        ],
+    )
