@@ -6,10 +6,10 @@ made by `timeline`, `route_map` and `words`, which know no request."""
 
 from flask import Flask
 
-from api.pages import board, failures, home, login, tracking
+from api.pages import answering, board, failures, home, login, tracking
 from api.pages.site import pages
 
-__all__ = ["board", "failures", "home", "login", "register", "tracking"]
+__all__ = ["answering", "board", "failures", "home", "login", "register", "tracking"]
 
 
 def register(app: Flask) -> None:
