@@ -12,7 +12,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Engine, case
 from sqlmodel import Session, col, select
 
 from dispatch.appointment import Appointment, Status
@@ -38,7 +38,6 @@ LEASE = timedelta(minutes=5)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 MOST_ATTEMPTS = 12
 """With pauses that double up to an hour: given up after some seven hours."""
-AT_A_TIME = 500
 log = structlog.get_logger(__name__)
 
 _AHEAD = (Status.UNASSIGNED, Status.SCHEDULED, Status.DISPATCHED)
@@ -77,11 +76,12 @@ def send_due(
     settings: Settings,
     channel: Channel,
     clock: Callable[[], datetime],
-    limit: int = AT_A_TIME,
+    goes_on: Callable[[], bool] = lambda: True,
 ) -> int:
-    """Sends what is due, in order, at most so many; gives back how many left. Several may do so at a time."""
+    """Sends what is due, one after another, for as long as `goes_on`; gives back how many left. Several may do so at a
+    time."""
     sent = 0
-    for _ in range(limit):
+    while goes_on():
         with transaction(engine) as session:
             taken = _take_up(session, clock())
         if taken is None:
@@ -91,11 +91,13 @@ def send_due(
 
 
 def _take_up(session: Session, now: datetime) -> Notification | None:
-    """The next row that is due, for the caller to send within the lease."""
+    """The next row that is due, for the caller to send within the lease: news before what was foreseen, of which there
+    is much at the same hour."""
+    foreseen = case((col(Notification.kind).in_((*REMINDERS, Kind.RATE_US)), 1), else_=0)
     query = (
         select(Notification)
         .where(Notification.state == State.PENDING, col(Notification.due_at) <= now)
-        .order_by(col(Notification.due_at), col(Notification.id))
+        .order_by(foreseen, col(Notification.due_at), col(Notification.id))
         .limit(1)
         .with_for_update(skip_locked=True)
     )

@@ -133,6 +133,7 @@ class Worker:
                 log.warning("database_away", detail=error.detail)
                 self._stop.wait(error.retry_after_s)
             self._stop.wait(POLL_S)
+        self._stop.set()
         self._pool.shutdown(cancel_futures=True)
         self._teller.shutdown(cancel_futures=True)
         self._engine.dispose()
@@ -159,7 +160,12 @@ class Worker:
             elif error is not None:
                 log.error("telling_failed", exc_info=error)
         self._telling = self._teller.submit(
-            notifying.send_due, self._engine, self._settings, self._channel, utc_now
+            notifying.send_due,
+            self._engine,
+            self._settings,
+            self._channel,
+            utc_now,
+            lambda: not self._stop.is_set(),
         )
 
     def _reap(self) -> None:

@@ -190,6 +190,29 @@ def test_two_senders_do_not_send_the_same(telling: Telling) -> None:
     assert (telling.send(), second.kinds) == (["booked"], [])
 
 
+def test_news_goes_before_reminders(telling: Telling) -> None:
+    telling.promise()
+    telling.send()
+    telling.clock.move_to(EVENING + timedelta(minutes=1))
+
+    telling.commit_technician()
+
+    assert telling.send() == ["technician_confirmed", "day_before"]
+
+
+def test_a_sender_that_is_told_to_stop_leaves_the_rest(telling: Telling) -> None:
+    telling.promise()
+    telling.commit_technician()
+    goes_on = iter((True, False))
+
+    sent = notifying.send_due(
+        telling.engine, telling.world.settings, telling.channel, telling.clock, lambda: next(goes_on)
+    )
+
+    assert sent == 1
+    assert telling.send() == ["booked", "technician_confirmed"], "what is left is sent the next time"
+
+
 def test_a_visit_that_is_cancelled_is_never_reminded_of(telling: Telling) -> None:
     telling.promise()
     telling.send()
