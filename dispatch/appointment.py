@@ -48,7 +48,8 @@ HELD_BY_TECHNICIAN = (S.DISPATCHED, *UNDER_WAY)
 class Appointment(SQLModel, table=True):
     """agreed_start: the start that was last told to the technician or planned first; the optimizer stays within a
     tolerance of it. travel_s and travel_m: the leg that leads to it. tracking_hash: SHA-256 of the link's token, which
-    is derived from the id and tracking_revision."""
+    is derived from the id and tracking_revision. promise_revision: counts the promises made and taken back.
+    customer_confirmed_at: when the customer said that somebody will be there for the present one."""
 
     __table_args__ = (
         CheckConstraint("(window_start IS NULL) = (window_end IS NULL)", name="window_whole"),
@@ -73,6 +74,8 @@ class Appointment(SQLModel, table=True):
     travel_m: int | None = None
     pinned: bool = False
     pinned_time: bool = False
+    promise_revision: int = 0
+    customer_confirmed_at: datetime | None = None
     tracking_hash: str | None = Field(default=None, unique=True, max_length=64)
     tracking_revision: int = 1
     tracking_revoked: bool = False
@@ -82,6 +85,12 @@ class Appointment(SQLModel, table=True):
     @property
     def is_promised(self) -> bool:
         return self.window_start is not None
+
+    def promise(self, window: tuple[datetime, datetime] | None) -> None:
+        """The customer has another window from now on, or none; what it confirmed of the former counts no more."""
+        self.window_start, self.window_end = window or (None, None)
+        self.promise_revision += 1
+        self.customer_confirmed_at = None
 
     def require(self, *states: Status) -> None:
         """Raises `InvalidState`, naming the states from which the wish could be met."""

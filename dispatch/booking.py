@@ -192,7 +192,7 @@ def promise(
     now: datetime,
 ) -> None:
     """Puts the window on the appointment and on the ledger, and opens the tracking link."""
-    appointment.window_start, appointment.window_end = window
+    appointment.promise(window)
     open_tracking(settings, appointment)
     enter(session, appointment.organization_id, appointment.id, kind, window, now, by)
 

@@ -17,7 +17,8 @@
     │   └── IdempotencyInFlight
     ├── Gone 410
     │   ├── SlotExpired
-    │   └── OfferExpired
+    │   ├── OfferExpired
+    │   └── AnswerOutdated
     ├── StaleVersion 412
     ├── TooLarge 413
     ├── UnsupportedMediaType 415
@@ -180,6 +181,11 @@ class SlotExpired(Gone):
 class OfferExpired(Gone):
     default_code = "offer_expired"
     default_detail = "The time to answer this offer is over."
+
+
+class AnswerOutdated(Gone):
+    default_code = "answer_outdated"
+    default_detail = "The visit has moved, or is over, since this was asked."
 
 
 class StaleVersion(DispatchError):

@@ -1,5 +1,5 @@
-"""What happened: every change of state writes its event in the same transaction, and what the world is told of it
-leaves from the outbox afterwards."""
+"""What happened: every change of state writes its event in the same transaction, and with it what the customer is to be
+told (`dispatch.outbox`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import JSON
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from dispatch import outbox
 from dispatch.ids import new_id
 
 
@@ -39,18 +40,6 @@ class Event(SQLModel, table=True):
     after: dict[str, Any] | None = Field(default=None, sa_type=JSON)
 
 
-class Outbox(SQLModel, table=True):
-    """A message that must leave, at least once. due_at: not before; done_at: when it left."""
-
-    id: str = Field(default_factory=new_id, primary_key=True, max_length=36)
-    organization_id: str = Field(foreign_key="organization.id", index=True, max_length=36)
-    event_id: str = Field(foreign_key="event.id", index=True, max_length=36)
-    topic: str = Field(max_length=64)
-    due_at: datetime = Field(index=True)
-    attempts: int = 0
-    done_at: datetime | None = Field(default=None, index=True)
-
-
 def record(
     session: Session,
     organization_id: str,
@@ -62,7 +51,7 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> Event:
-    """Writes the event in the session's transaction."""
+    """Writes the event in the session's transaction, and into the outbox what follows from it."""
     event = Event(
         organization_id=organization_id,
         subject_id=subject_id,
@@ -75,6 +64,7 @@ def record(
         after=after,
     )
     session.add(event)
+    outbox.follow(session, subject_id, event.id, type_, at, after)
     return event
 
 

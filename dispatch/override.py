@@ -68,7 +68,7 @@ def reopen(
 ) -> Appointment:
     """A visit that has ended is to be made after all: unassigned, nothing promised. Raises `InvalidState`."""
     appointment.require(*ENDED)
-    appointment.window_start = appointment.window_end = None
+    appointment.promise(None)
     appointment.actual_start = appointment.actual_end = None
     request = session.get_one(ServiceRequest, appointment.service_request_id)
     if request.cancelled_at is not None:

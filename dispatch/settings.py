@@ -3,6 +3,7 @@
 import os
 import secrets
 import tempfile
+from datetime import time
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -51,6 +52,19 @@ class Settings(BaseSettings):
     )
     start_tolerance_s: int = Field(
         1_800, ge=0, le=DAY_S, description="How far a plan may shift the start of an agreed visit."
+    )
+    channel: Literal["log", "directory", "smtp"] = Field(
+        "log",
+        description="How customers are told: log (sends nothing), directory (a file each in DATA_DIR/outbox, for a "
+        "gateway to take) or smtp (mail alone).",
+    )
+    smtp_url: SecretStr = Field(
+        SecretStr(""), description="The mail server: smtp://USER:PASSWORD@HOST:PORT or smtps://."
+    )
+    mail_from: str = Field("", description="The address that mail to customers comes from.")
+    quiet_hours: str = Field(
+        "21:00-08:00",
+        description="Local hours in which customers are told nothing but news of the same day; off for none.",
     )
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), description="Networks, comma-separated, that webhooks may reach although they are private."
@@ -107,6 +121,13 @@ class Settings(BaseSettings):
             raise ValueError("must be an http:// or https:// URL without query")
         return value.rstrip("/")
 
+    @field_validator("quiet_hours")
+    @classmethod
+    def _hours(cls, value: str) -> str:
+        if value != "off":
+            _quiet(value)
+        return value
+
     @field_validator("webhook_allow", mode="before")
     @classmethod
     def _networks(cls, value: Any) -> Any:
@@ -124,6 +145,22 @@ class Settings(BaseSettings):
                 raise ValueError("must be gazetteer or the name of a geocoder of geopy") from error
         return value
 
+    @property
+    def quiet(self) -> tuple[time, time] | None:
+        """When quiet hours begin and end by the wall clock; an end that is not after the start is the next day's."""
+        return None if self.quiet_hours == "off" else _quiet(self.quiet_hours)
+
+    @model_validator(mode="after")
+    def _with_mail_server(self) -> "Settings":
+        if self.channel != "smtp":
+            return self
+        parts = urlsplit(self.smtp_url.get_secret_value())
+        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+            raise ValueError("smtp_url: must be smtp://HOST or smtps://HOST where the channel is smtp")
+        if "@" not in self.mail_from:
+            raise ValueError("mail_from: must be an address where the channel is smtp")
+        return self
+
     @model_validator(mode="after")
     def _with_secret(self) -> "Settings":
         given = self.secret.get_secret_value()
@@ -132,6 +169,16 @@ class Settings(BaseSettings):
         elif len(given) < LEAST_SECRET_LENGTH:
             raise ValueError(f"secret: needs {LEAST_SECRET_LENGTH} characters or more")
         return self
+
+
+def _quiet(value: str) -> tuple[time, time]:
+    try:
+        begins, ends = (time.fromisoformat(part) for part in value.split("-"))
+    except ValueError as error:
+        raise ValueError("must be hours such as 21:00-08:00, or off") from error
+    if begins == ends or begins.tzinfo or ends.tzinfo:
+        raise ValueError("must be hours such as 21:00-08:00, or off")
+    return begins, ends
 
 
 def _kept_secret(path: Path) -> str:
@@ -171,5 +218,6 @@ def load_settings() -> Settings:
 def _said(item: Any) -> str:
     message = item["msg"].removeprefix("Value error, ")
     if not item["loc"]:
-        return f"{PREFIX}{message[:1].upper()}{message[1:]}".replace("Secret:", "SECRET:")
+        name, _, why = message.partition(":")
+        return f"{PREFIX}{name.upper()}:{why}"
     return f"{PREFIX}{str(item['loc'][0]).upper()}: {message}"

@@ -6,7 +6,7 @@ from dispatch.appointment import Appointment
 from dispatch.calendar import CalendarBlock
 from dispatch.catalogue import Service
 from dispatch.customer import Customer
-from dispatch.events import Event, Outbox
+from dispatch.events import Event
 from dispatch.feedback import Feedback
 from dispatch.gazetteer import GazetteerEntry
 from dispatch.hold import Hold
@@ -14,6 +14,7 @@ from dispatch.idempotency import IdempotencyRecord
 from dispatch.keys import ApiKey
 from dispatch.offer import Offer
 from dispatch.organization import Organization
+from dispatch.outbox import Notification
 from dispatch.plan_run import PlanRun
 from dispatch.position import Position
 from dispatch.promise import Promise
@@ -37,9 +38,9 @@ TABLES = (
     GazetteerEntry,
     Hold,
     IdempotencyRecord,
+    Notification,
     Offer,
     Organization,
-    Outbox,
     PlanRun,
     Position,
     Promise,

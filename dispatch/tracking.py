@@ -162,6 +162,16 @@ def _eta(
     return max(earliest, expected - ETA_MARGIN), expected + ETA_MARGIN
 
 
+def expected_arrival(
+    session: Session, settings: Settings, appointment: Appointment, now: datetime
+) -> Interval | None:
+    """Between when and when the technician is expected, as the link shows it; None where it would show nothing."""
+    request = session.get_one(ServiceRequest, appointment.service_request_id)
+    zone = ZoneInfo(session.get_one(Territory, appointment.territory_id).time_zone)
+    position = _position(session, appointment, now)
+    return _eta(settings, appointment, request, position, zone, now)
+
+
 def _stops_before(session: Session, appointment: Appointment, zone: ZoneInfo) -> int | None:
     """How many visits of the same shift the technician has not ended before this one, over all its organizations."""
     start = appointment.scheduled_start

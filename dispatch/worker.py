@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,8 @@ import structlog
 from sqlalchemy import Engine
 
 import optimizer
-from dispatch import day, holds, idempotency, offering, replanning
+from dispatch import day, holds, idempotency, lateness, notifying, offering, replanning
+from dispatch.channels import open_channel
 from dispatch.database import open_engine, open_session, transaction
 from dispatch.errors import Unavailable
 from dispatch.plan_run import PlanRun
@@ -31,19 +32,22 @@ def utc_now() -> datetime:
 
 
 def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
-    """Does once whatever is due: offers and holds that expired, windows that passed with nobody, idempotency records
-    past their day."""
+    """Does once whatever is due: offers and holds that expired, windows that passed with nobody, visits that will be
+    late, idempotency records past their day."""
     with transaction(engine) as session:
         expired = offering.expire_due(session, settings, now)
     with transaction(engine) as session:
         released = holds.expire_due(session, settings, now)
     with transaction(engine) as session:
         broken = day.break_passed(session, now)
+        late = lateness.notice(session, now)
         idempotency.forget_expired(session, now)
     if expired:
         log.info("offers_expired", count=expired)
     if broken:
         log.warning("promises_broken", count=broken)
+    if late:
+        log.info("visits_late", count=late)
     if released:
         log.info("holds_expired", count=released)
 
@@ -108,6 +112,9 @@ class Worker:
         self._stop = threading.Event()
         self._pool = self._open_pool()
         self._running: dict[str, Future[None]] = {}
+        self._channel = open_channel(settings)
+        self._teller = ThreadPoolExecutor(1, thread_name_prefix="teller")
+        self._telling: Future[int] | None = None
 
     def _open_pool(self) -> ProcessPoolExecutor:
         spawn = multiprocessing.get_context("spawn")
@@ -126,11 +133,14 @@ class Worker:
                 log.warning("database_away", detail=error.detail)
                 self._stop.wait(error.retry_after_s)
             self._stop.wait(POLL_S)
+        self._stop.set()
         self._pool.shutdown(cancel_futures=True)
+        self._teller.shutdown(cancel_futures=True)
         self._engine.dispose()
 
     def _turn(self) -> None:
         run_due(self._engine, self._settings, utc_now())
+        self._tell()
         self._reap()
         while len(self._running) < self._solves:
             run_id = _take_up(self._engine, utc_now())
@@ -138,6 +148,25 @@ class Worker:
                 return
             log.info("plan_started", plan_id=run_id)
             self._running[run_id] = self._pool.submit(solve_in_process, self._settings, run_id)
+
+    def _tell(self) -> None:
+        """Sends what customers are to be told, beside all else: a channel may be slow."""
+        if self._telling is not None:
+            if not self._telling.done():
+                return
+            error = self._telling.exception()
+            if isinstance(error, Unavailable):
+                log.warning("database_away", detail=error.detail)
+            elif error is not None:
+                log.error("telling_failed", exc_info=error)
+        self._telling = self._teller.submit(
+            notifying.send_due,
+            self._engine,
+            self._settings,
+            self._channel,
+            utc_now,
+            lambda: not self._stop.is_set(),
+        )
 
     def _reap(self) -> None:
         """Tells what ended. A process that died breaks its pool: a new one is opened, and the run, whose heartbeat

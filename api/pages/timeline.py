@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from api.pages.words import STATUS, clock, distance, duration
-from dispatch.appointment import Status
+from dispatch.appointment import Appointment, Status
+from dispatch.confirming import BEFORE_THE_VISIT
 from dispatch.day import BoardRow, RouteStop
 from dispatch.shift import instant, local_day
 
@@ -81,6 +82,7 @@ class PlannedVisit:
     promised: str | None
     travel: str
     is_pinned: bool
+    presence: str | None
     bar: Span | None
     leg: Span | None
     window: Span | None
@@ -89,7 +91,8 @@ class PlannedVisit:
     @property
     def title(self) -> str:
         """All of it in a line."""
-        said = f"{self.times} {self.facts.service}, {self.facts.customer} ({self.status_words.lower()})."
+        state = self.status_words.lower() + (f", {self.presence}" if self.presence else "")
+        said = f"{self.times} {self.facts.service}, {self.facts.customer} ({state})."
         return f"{said} {self.travel} of travel before." + (f" {self.promised}." if self.promised else "")
 
 
@@ -218,11 +221,19 @@ def _visit(stop: RouteStop, track: int, facts: VisitFacts, zone: ZoneInfo, scale
         promised=f"Promised {_range(*window, zone)}" if window else None,
         travel=f"{duration(stop.travel_s)}, {distance(stop.travel_m)}",
         is_pinned=appointment.pinned or appointment.pinned_time,
+        presence=_presence(appointment),
         bar=scale.span(begins, ends),
         leg=scale.span(arrives - timedelta(seconds=stop.travel_s), arrives),
         window=scale.span(*window) if window else None,
         track=track,
     )
+
+
+def _presence(appointment: Appointment) -> str | None:
+    """Whether the customer has said that somebody will be there; of no interest once that is seen."""
+    if not appointment.is_promised or appointment.status not in (*BEFORE_THE_VISIT, Status.EN_ROUTE):
+        return None
+    return "customer confirmed" if appointment.customer_confirmed_at is not None else "customer not confirmed"
 
 
 def _range(begins: datetime, ends: datetime, zone: ZoneInfo) -> str:

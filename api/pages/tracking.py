@@ -16,8 +16,10 @@ from api.pages.site import page, pages
 from api.pages.words import distance, told_day, told_time, zone_name
 from dispatch.access import actor_of
 from dispatch.appointment import ENDED, UNDER_WAY, Status
+from dispatch.confirming import is_asked
 from dispatch.errors import Conflict
 from dispatch.feedback import Feedback
+from dispatch.links import action_token
 from dispatch.planning import travel_provider
 from dispatch.service_request import ServiceRequest
 from dispatch.tracking import TrackingView, give_feedback, public_view, tracked_appointment
@@ -123,6 +125,8 @@ def _page(
     return page(
         "tracking.html",
         status,
+        token=token,
+        presence=_presence(token),
         view=view,
         shown=_shown(view, _away_m(view, token), context.now()),
         stages=STAGES,
@@ -131,6 +135,17 @@ def _page(
         comment=comment,
         longest_comment=LONGEST_COMMENT,
     )
+
+
+def _presence(token: str) -> str | None:
+    """`confirmed` once the customer has said that somebody will be there, before that the token of the form that says
+    so; None where it is not asked."""
+    settings, now = context.settings(), context.now()
+    appointment = tracked_appointment(context.session(), settings, token, now)
+    if not is_asked(appointment, now):
+        return None
+    confirmed = appointment.customer_confirmed_at is not None
+    return "confirmed" if confirmed else action_token(settings, appointment, "confirm")
 
 
 def _away_m(view: TrackingView, token: str) -> int | None:

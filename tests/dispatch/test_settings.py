@@ -1,6 +1,7 @@
 """Settings come from the environment; a wrong one is refused at start, by its name."""
 
 import stat
+from datetime import time
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -62,6 +63,10 @@ def test_values_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
         ("GEOCODER", "atlas"),
         ("TRAVEL", "teleport"),
         ("LOG_LEVEL", "loud"),
+        ("CHANNEL", "pigeon"),
+        ("QUIET_HOURS", "21-8 or so"),
+        ("QUIET_HOURS", "08:00-08:00"),
+        ("QUIET_HOURS", "21:00+01:00-08:00"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,3 +78,35 @@ def test_a_wrong_value_is_refused_by_its_name(name: str, value: str, monkeypatch
 
 def test_every_setting_says_what_it_means() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("missing", "given"),
+    [
+        ("SMTP_URL", {"MAIL_FROM": "visits@acme.example"}),
+        ("SMTP_URL", {"MAIL_FROM": "visits@acme.example", "SMTP_URL": "http://mail.example"}),
+        ("MAIL_FROM", {"SMTP_URL": "smtp://mail.example"}),
+    ],
+)
+def test_a_mail_server_needs_an_address_of_its_own_and_of_the_sender(
+    missing: str, given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"CHANNEL": "smtp", **given}.items():
+        monkeypatch.setenv(f"DISPATCH_{name}", value)
+
+    with pytest.raises(InvalidSettings, match=f"^DISPATCH_{missing}: "):
+        load_settings()
+
+
+def test_the_password_of_the_mail_server_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPATCH_SMTP_URL", "smtp://me:hush@mail.example")
+
+    assert "hush" not in repr(load_settings())
+
+
+def test_quiet_hours_are_times_of_the_wall_clock_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = load_settings().quiet
+    monkeypatch.setenv("DISPATCH_QUIET_HOURS", "off")
+
+    assert usual == (time(21), time(8))
+    assert load_settings().quiet is None

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from dispatch.appointment import Status
 from dispatch.places import Place
+from tests.pages.test_answering import link
 from tests.pages.world import CUSTOMER, DAY, MARKUP, World
 
 NARROW, WIDE = 360, 1600
@@ -47,7 +48,10 @@ def sign_in(page: Page, site: str, world: World) -> None:
 
 def paths(world: World) -> list[str]:
     board = f"/board?territory_id={world.territory_id}&date={DAY}"
-    return ["/", "/login", board, "/board?date=2027-07-04", *(f"/t/{token}" for token in world.tokens)]
+    visits = (f"/t/{token}" for token in world.tokens)
+    answers = (link(world, action) for action in ("confirm", "move"))
+    outdated = f"/t/{world.tokens[2]}/confirm"
+    return ["/", "/login", board, "/board?date=2027-07-04", *visits, *answers, outdated]
 
 
 def various(world: World) -> None:

@@ -1,0 +1,113 @@
+"""Who is delayed takes the delay along, and each visit that this breaks is noted in time."""
+
+from datetime import datetime, timedelta
+
+from sqlmodel import select
+
+from dispatch import lateness
+from dispatch.appointment import Appointment, Status
+from dispatch.booking import promise
+from dispatch.day import progress
+from dispatch.events import SYSTEM, Event
+from dispatch.outbox import Kind, Notification
+from dispatch.promise import PromiseKind
+from dispatch.technician import Technician
+from tests.dispatch.world import DISPATCHER, NOW, World, clock_time
+
+TRAVEL_S = 600
+
+
+def visit(world: World, technician: Technician, hour: int) -> Appointment:
+    """An hour of work from then on, promised from an hour before to the hour; ten minutes of travel before it."""
+    appointment = world.job(world.service()).appointment
+    start = clock_time(hour)
+    assert technician.no is not None
+    window = start - timedelta(hours=1), start
+    promise(world.session, world.settings, appointment, window, PromiseKind.GIVEN, DISPATCHER, NOW)
+    appointment.plan(technician.no, start, start + timedelta(hours=1), TRAVEL_S, 1000)
+    appointment.move(Status.SCHEDULED)
+    appointment.move(Status.DISPATCHED)
+    world.session.add(appointment)
+    world.session.flush()
+    return appointment
+
+
+def move_on(world: World, appointment: Appointment, now: datetime, *states: Status) -> None:
+    for state in states:
+        progress(world.session, world.settings, appointment, state, SYSTEM, now)
+
+
+def noted(world: World) -> list[tuple[str, str]]:
+    query = select(Event).where(Event.type == lateness.LATE).order_by(Event.at, Event.id)
+    return [(event.subject_id, (event.after or {})["expected_start"]) for event in world.session.exec(query)]
+
+
+def told(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def test_who_is_in_time_makes_nobody_late(world: World) -> None:
+    technician = world.technician()
+    first = visit(world, technician, 9)
+    visit(world, technician, 11)
+    move_on(world, first, clock_time(9), Status.EN_ROUTE, Status.ON_SITE)
+
+    assert lateness.notice(world.session, clock_time(9, 50)) == 0
+    assert noted(world) == []
+
+
+def test_an_overrun_makes_the_next_visit_late_as_soon_as_it_is_known(world: World) -> None:
+    technician = world.technician()
+    first, second = visit(world, technician, 9), visit(world, technician, 10)
+    move_on(world, first, clock_time(9, 20), Status.EN_ROUTE, Status.ON_SITE)
+
+    count = lateness.notice(world.session, clock_time(9, 20))
+
+    assert count == 1
+    assert noted(world) == [(second.id, told(clock_time(10, 30)))]
+    row = world.session.exec(select(Notification).where(Notification.kind == Kind.RUNNING_LATE)).one()
+    assert (row.appointment_id, row.expected_at) == (second.id, clock_time(10, 30))
+
+
+def test_the_same_delay_is_noted_once_and_again_when_it_has_changed_by_more_than_15_minutes(
+    world: World,
+) -> None:
+    technician = world.technician()
+    first, second = visit(world, technician, 9), visit(world, technician, 10)
+    move_on(world, first, clock_time(9, 20), Status.EN_ROUTE, Status.ON_SITE)
+
+    counts = [
+        lateness.notice(world.session, clock_time(hour, minute))
+        for hour, minute in ((9, 20), (9, 21), (10, 35), (10, 36), (10, 40))
+    ]
+
+    assert counts == [1, 0, 0, 1, 0]
+    assert noted(world)[-1] == (second.id, told(clock_time(10, 46)))
+
+
+def test_a_late_start_of_the_way_is_known_at_once_and_passed_on(world: World) -> None:
+    technician = world.technician()
+    first, second = visit(world, technician, 9), visit(world, technician, 10)
+
+    move_on(world, first, clock_time(9, 10), Status.EN_ROUTE)
+    lateness.notice(world.session, clock_time(9, 10))
+
+    assert noted(world) == [
+        (first.id, told(clock_time(9, 20))),
+        (second.id, told(clock_time(10, 30))),
+    ]
+
+
+def test_nobody_is_called_late_before_the_technician_has_set_out(world: World) -> None:
+    visit(world, world.technician(), 9)
+
+    assert lateness.notice(world.session, clock_time(9, 30)) == 0
+
+
+def test_the_visits_of_others_are_left_alone(world: World) -> None:
+    busy, other = world.technician(), world.technician("Bo Plumber")
+    first = visit(world, busy, 9)
+    visit(world, other, 10)
+    move_on(world, first, clock_time(9, 59), Status.EN_ROUTE, Status.ON_SITE)
+
+    assert lateness.notice(world.session, clock_time(9, 59)) == 0
