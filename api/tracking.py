@@ -7,13 +7,16 @@ from pydantic import Field
 
 from api import context
 from api.auth import PUBLIC, allow
+from api.messages import MessageOut, MessagePage, NewMessage, answer_said, answer_thread
 from api.openapi import resource
+from api.pagination import PageQuery
 from api.render import answer
 from api.schemas import Answer, Body, Instant, Note, Path, PlaceOut, Window, absent, example
 from dispatch.access import actor_of
-from dispatch.appointment import Status
+from dispatch.appointment import Appointment, Status
 from dispatch.feedback import Feedback
-from dispatch.tracking import TrackingView, give_feedback, public_view
+from dispatch.message import Sender
+from dispatch.tracking import TrackingView, give_feedback, public_view, tracked_appointment
 
 tracking = resource("tracking", "One visit, for whoever has its link.")
 
@@ -127,6 +130,26 @@ def rate(path: TrackingPath, body: NewFeedback) -> Response:
         context.now(),
     )
     return answer(FeedbackOut.model_validate(said), 201)
+
+
+@tracking.get(
+    "/track/<tracking_token>/messages", summary="Read a visit's thread", responses={200: MessagePage}
+)
+@allow(PUBLIC, limit=LIMIT)
+def read_messages(path: TrackingPath, query: PageQuery) -> Response:
+    """What was written about the visit, the oldest first."""
+    return answer_thread(_tracked(path), query)
+
+
+@tracking.post("/track/<tracking_token>/messages", summary="Write about a visit", responses={201: MessageOut})
+@allow(PUBLIC, limit="20/minute")
+def write_message(path: TrackingPath, body: NewMessage) -> Response:
+    """As the customer, while `can` says `message`: until the visit is completed or cancelled."""
+    return answer_said(_tracked(path), Sender.CUSTOMER, body)
+
+
+def _tracked(path: TrackingPath) -> Appointment:
+    return tracked_appointment(context.session(), context.settings(), path.tracking_token, context.now())
 
 
 @tracking.after_request

@@ -12,6 +12,7 @@ from dispatch.gazetteer import GazetteerEntry
 from dispatch.hold import Hold
 from dispatch.idempotency import IdempotencyRecord
 from dispatch.keys import ApiKey
+from dispatch.message import Message
 from dispatch.offer import Offer
 from dispatch.organization import Organization
 from dispatch.plan_run import PlanRun
@@ -37,6 +38,7 @@ TABLES = (
     GazetteerEntry,
     Hold,
     IdempotencyRecord,
+    Message,
     Offer,
     Organization,
     Outbox,

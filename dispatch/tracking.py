@@ -15,6 +15,7 @@ from dispatch.errors import Conflict, InvalidState, NotFound
 from dispatch.events import Actor, events_of, record
 from dispatch.feedback import Feedback
 from dispatch.links import appointment_by_token
+from dispatch.message import can_be_spoken_about
 from dispatch.organization import Organization
 from dispatch.places import Place
 from dispatch.planning import travel_provider
@@ -182,8 +183,10 @@ def _stops_before(session: Session, appointment: Appointment, zone: ZoneInfo) ->
 
 
 def _can(session: Session, appointment: Appointment) -> tuple[Can, ...]:
-    rated = session.get(Feedback, appointment.id) is not None
-    return ("rate",) if appointment.status is Status.COMPLETED and not rated else ()
+    can: list[Can] = ["message"] if can_be_spoken_about(appointment) else []
+    if appointment.status is Status.COMPLETED and session.get(Feedback, appointment.id) is None:
+        can.append("rate")
+    return tuple(can)
 
 
 def give_feedback(
