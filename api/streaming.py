@@ -19,7 +19,7 @@ from dispatch.errors import NotFound, Unavailable
 EXTENSION = "dispatch.streams"
 MEDIA_TYPE = "text/event-stream"
 LOOK_EVERY_S = 1.0
-HEARTBEAT_S = 15.0
+HEARTBEAT_S = 10.0
 LONGEST_S = 300.0
 RECONNECT_MS = 3_000
 COME_BACK_S = 30

@@ -64,7 +64,8 @@ class TrackedTechnician(Answer):
 
 
 class TrackingOut(Answer):
-    """The public view. eta: on the day only. position: only while the technician is on the way to this customer."""
+    """The public view. eta: on the day only. position: only while the technician is on the way to this customer. can:
+    `message` until the visit is completed or cancelled, `rate` once after it is completed."""
 
     status: Status
     timeline: list[TimelineEntry]

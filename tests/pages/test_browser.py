@@ -164,6 +164,29 @@ def test_tracking_follows_without_being_reloaded(browser: Browser, site: str, wo
         page.get_by_text("Thank you, we have your answer.").wait_for()
 
 
+def test_a_page_that_nobody_looks_at_leaves_its_place_and_catches_up(
+    browser: Browser, site: str, world: World
+) -> None:
+    def look_away(page: Page, is_hidden: bool) -> None:
+        page.evaluate(
+            "hidden => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+            "document.dispatchEvent(new Event('visibilitychange')) }",
+            is_hidden,
+        )
+
+    with opened(browser, site, NARROW) as page:
+        with page.expect_response("**/events"):
+            page.goto(f"{site}/t/{world.tokens[0]}")
+        look_away(page, True)
+        world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
+        page.wait_for_timeout(2_500)
+        assert page.get_by_role("heading", name="Your visit is booked").is_visible()
+
+        look_away(page, False)
+
+        page.get_by_role("heading", name="is on the way").wait_for()
+
+
 def test_where_no_stream_is_free_the_page_asks_now_and_then(
     browser: Browser, site: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ const SELDOM = 4; // a stream leaves little to ask for: messages, of which no ev
 const live = () => document.getElementById("live");
 let loading = false;
 let changed = false;
+let stream;
 let timer;
 
 async function refresh() {
@@ -77,7 +78,17 @@ function wait() {
   }
 }
 
-const stream = new EventSource(live().dataset.events);
-stream.addEventListener("update", refresh);
-stream.addEventListener("error", () => (stream.readyState === EventSource.CLOSED ? refresh() : wait()));
+function follow() {
+  stream = new EventSource(live().dataset.events);
+  stream.addEventListener("update", refresh);
+  stream.addEventListener("error", () => (stream.readyState === EventSource.CLOSED ? refresh() : wait()));
+}
+
+// Whoever does not look leaves the place to others; the first event on coming back tells what was missed.
+document.addEventListener("visibilitychange", () => {
+  stream.close();
+  if (!document.hidden && live().dataset.refreshS) follow();
+});
+
+follow();
 wait();
