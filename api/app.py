@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import auth, docs, limits, logs, pages, problems, transaction
+from api import auth, docs, limits, logs, pages, problems, streaming, transaction
 from api.appointments import appointments
 from api.auth import Access, access_of
 from api.board import board
@@ -112,6 +112,7 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
     app.url_map.merge_slashes = False  # an empty id is 404, not a redirect to another address
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions[EXTENSION] = Installation(settings, open_engine(settings.database_url), clock)
+    app.extensions[streaming.EXTENSION] = streaming.Streams(settings.streams)
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies

@@ -10,8 +10,9 @@ from sqlmodel import col
 from api import context
 from api.auth import allow
 from api.etag import require_match
+from api.messages import MessageOut, MessagePage, NewMessage, answer_said, answer_thread
 from api.openapi import resource
-from api.pagination import DatedPageQuery, Page, page_of, paginate
+from api.pagination import DatedPageQuery, Page, PageQuery, page_of, paginate
 from api.reasons import Why
 from api.render import answer
 from api.schemas import (
@@ -42,6 +43,7 @@ from dispatch.access import (
 from dispatch.appointment import Appointment, Status
 from dispatch.events import events_by_subject
 from dispatch.links import tracking_token, tracking_url
+from dispatch.message import Sender
 from dispatch.technician import Technician
 
 appointments = resource("appointments", "Visits that are promised, planned and made.")
@@ -374,6 +376,26 @@ def revoke_tracking(path: AppointmentPath) -> Response:
     row = _to_change(path)
     override.close_tracking(context.session(), row, actor_of(context.principal()), context.now())
     return _answer(row)
+
+
+@appointments.get(
+    "/appointments/<appointment_id>/messages", summary="Read the thread", responses={200: MessagePage}
+)
+@allow("customer", "dispatcher")
+def read_messages(path: AppointmentPath, query: PageQuery) -> Response:
+    """What the customer and the dispatchers wrote about the visit, the oldest first."""
+    row = appointment_of_caller(context.session(), context.principal(), path.appointment_id)
+    return answer_thread(row, query)
+
+
+@appointments.post(
+    "/appointments/<appointment_id>/messages", summary="Write about a visit", responses={201: MessageOut}
+)
+@allow("customer", "dispatcher", limit="60/minute")
+def write_message(path: AppointmentPath, body: NewMessage) -> Response:
+    """Until the visit is completed or cancelled; what could not be completed may still be spoken about."""
+    row = appointment_of_caller(context.session(), context.principal(), path.appointment_id)
+    return answer_said(row, Sender(context.principal().role), body)
 
 
 def _to_change(path: AppointmentPath, *, match: bool = False) -> Appointment:

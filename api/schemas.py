@@ -89,6 +89,11 @@ Name = Annotated[
 ]
 """A name: something visible, up to 200 characters."""
 
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000), AfterValidator(_visible)
+]
+"""What somebody says: something visible, up to 2000 characters."""
+
 Note = Annotated[str, StringConstraints(max_length=4_000)]
 """Free text, which may be empty."""
 

@@ -7,14 +7,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
 import structlog
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from api.app import create_app
+from api.streaming import streams_of
 from dispatch.settings import Settings
 
 RESTART_AFTER_S = 2.0
@@ -23,16 +26,35 @@ STOP_WITHIN_S = 10.0
 _log = structlog.get_logger("api.serving")
 
 
+class Process(ThreadWorker):  # type: ignore[misc]
+    """Told to stop, it ends its streams first: else everybody would wait for them."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM: what runs is finished."""
+        self._end_streams()
+        super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGQUIT and SIGINT: at once."""
+        self._end_streams()
+        super().handle_quit(sig, frame)
+
+    def _end_streams(self) -> None:
+        if isinstance(self.wsgi, Flask):
+            streams_of(self.wsgi).end()
+
+
 class Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn with threads; each process makes its own application, and with it its own connections."""
+    """gunicorn with threads; each process makes its own application, and with it its own connections. Streams get half
+    of the threads at most, so that there are always threads that answer."""
 
     def __init__(self, settings: Settings, *, bind: str, threads: int, workers: int) -> None:
-        self._settings = settings
+        self._settings = settings.model_copy(update={"streams": min(settings.streams, threads // 2)})
         self._options = {
             "bind": bind,
             "threads": threads,
             "workers": workers,
-            "worker_class": "gthread",
+            "worker_class": Process,
             "timeout": 120,
             "keepalive": 5,
             "loglevel": "warning",

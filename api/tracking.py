@@ -2,20 +2,36 @@
 
 from typing import Literal, Self
 
-from flask import Response
+from flask import Response, current_app
 from pydantic import Field
 
 from api import context
 from api.auth import PUBLIC, allow
+from api.messages import MessageOut, MessagePage, NewMessage, answer_said, answer_thread
 from api.openapi import resource
+from api.pagination import PageQuery
 from api.render import answer
 from api.schemas import Answer, Body, Instant, Note, Path, PlaceOut, Window, absent, example
+from api.streaming import MEDIA_TYPE, Look, Version, streams_of
 from dispatch.access import actor_of
-from dispatch.appointment import Status
+from dispatch.appointment import Appointment, Status
+from dispatch.database import available, open_session
 from dispatch.feedback import Feedback
-from dispatch.tracking import TrackingView, give_feedback, public_view
+from dispatch.message import Sender
+from dispatch.tracking import (
+    TrackingView,
+    give_feedback,
+    public_view,
+    tracked_appointment,
+    view_version,
+)
 
 tracking = resource("tracking", "One visit, for whoever has its link.")
+
+STREAM = {
+    "description": "Events `update`, each with the JSON of the view.",
+    "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+}
 
 LIMIT = "120/minute"
 HEADERS = {
@@ -48,7 +64,8 @@ class TrackedTechnician(Answer):
 
 
 class TrackingOut(Answer):
-    """The public view. eta: on the day only. position: only while the technician is on the way to this customer."""
+    """The public view. eta: on the day only. position: only while the technician is on the way to this customer. can:
+    `message` until the visit is completed or cancelled, `rate` once after it is completed."""
 
     status: Status
     timeline: list[TimelineEntry]
@@ -113,6 +130,29 @@ def read(path: TrackingPath) -> Response:
     return answer(TrackingOut.of(view))
 
 
+@tracking.get("/track/<tracking_token>/events", summary="Follow a visit live", responses={200: STREAM})
+@allow(PUBLIC, limit=LIMIT)
+def follow(path: TrackingPath) -> Response:
+    """The view as Server-Sent Events: one `update` at once, then one whenever it has changed. A stream ends after five
+    minutes (connect again) and with the link. 503 where too many follow already: read the view now and then."""
+    return streams_of(current_app).follow(_look(context.installation(), path.tracking_token))
+
+
+def _look(installed: context.Installation, token: str) -> Look:
+    """Looks with a session of its own, which it gives back."""
+
+    def look(seen: Version | None) -> tuple[Version, str | None]:
+        now = installed.clock()
+        with available(), open_session(installed.engine, read_only=True) as session:
+            version = view_version(session, installed.settings, token, now)
+            if version == seen:
+                return version, None
+            view = public_view(session, installed.settings, token, now)
+            return version, TrackingOut.of(view).model_dump_json()
+
+    return look
+
+
 @tracking.post("/track/<tracking_token>/feedback", summary="Rate a visit", responses={201: FeedbackOut})
 @allow(PUBLIC, limit="20/minute")
 def rate(path: TrackingPath, body: NewFeedback) -> Response:
@@ -127,6 +167,26 @@ def rate(path: TrackingPath, body: NewFeedback) -> Response:
         context.now(),
     )
     return answer(FeedbackOut.model_validate(said), 201)
+
+
+@tracking.get(
+    "/track/<tracking_token>/messages", summary="Read a visit's thread", responses={200: MessagePage}
+)
+@allow(PUBLIC, limit=LIMIT)
+def read_messages(path: TrackingPath, query: PageQuery) -> Response:
+    """What was written about the visit, the oldest first."""
+    return answer_thread(_tracked(path), query)
+
+
+@tracking.post("/track/<tracking_token>/messages", summary="Write about a visit", responses={201: MessageOut})
+@allow(PUBLIC, limit="20/minute")
+def write_message(path: TrackingPath, body: NewMessage) -> Response:
+    """As the customer, while `can` says `message`: until the visit is completed or cancelled."""
+    return answer_said(_tracked(path), Sender.CUSTOMER, body)
+
+
+def _tracked(path: TrackingPath) -> Appointment:
+    return tracked_appointment(context.session(), context.settings(), path.tracking_token, context.now())
 
 
 @tracking.after_request

@@ -117,15 +117,17 @@ def travel_provider(settings: Settings) -> TravelProvider:
 
 
 def slot_windows(service: Service, day: date, zone: ZoneInfo) -> list[Window]:
-    """The arrival windows that start on a local day: every slot_step_s of wall time from midnight. Two wall
-    times that a change of clocks makes one instant give one window."""
+    """The arrival windows that start on a local day: every slot_step_s of wall time from midnight. A wall time that a
+    change of clocks skips begins none; of one that occurs twice the first does."""
     midnight = datetime.combine(day, time.min)
-    starts = {
-        instant(day, (midnight + timedelta(seconds=second)).time(), zone)
-        for second in range(0, 86_400, service.slot_step_s)
-    }
+    walls = [midnight + timedelta(seconds=second) for second in range(0, 86_400, service.slot_step_s)]
+    starts = [(wall, instant(day, wall.time(), zone)) for wall in walls]
     length = timedelta(seconds=service.arrival_window_s)
-    return [(start, start + length) for start in sorted(starts)]
+    return [
+        (start, start + length)
+        for wall, start in starts
+        if start.astimezone(zone).replace(tzinfo=None) == wall
+    ]
 
 
 def range_of(windows: Sequence[Window], zone: ZoneInfo) -> Window:

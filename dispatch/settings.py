@@ -79,6 +79,13 @@ class Settings(BaseSettings):
     optimization_time_limit_s: float = Field(
         10.0, ge=0.2, le=600, description="The longest search of POST /optimization."
     )
+    streams: int = Field(
+        8,
+        ge=0,
+        le=256,
+        description="Live streams at a time, for each process that serves; `dispatch serve` gives them half of its "
+        "threads at most. Who gets none polls.",
+    )
     rate_limits: bool = Field(True, description="on or off: whether callers are limited (429).")
     rate_limit_storage: str = Field(
         "memory://", description="Where limits are counted: memory:// or a Redis URL, shared by processes."

@@ -12,6 +12,7 @@ from dispatch.gazetteer import GazetteerEntry
 from dispatch.hold import Hold
 from dispatch.idempotency import IdempotencyRecord
 from dispatch.keys import ApiKey
+from dispatch.message import Message
 from dispatch.offer import Offer
 from dispatch.organization import Organization
 from dispatch.outbox import Notification
@@ -39,6 +40,7 @@ TABLES = (
     Hold,
     IdempotencyRecord,
     Notification,
+    Message,
     Offer,
     Organization,
     PlanRun,

@@ -15,12 +15,13 @@ from dispatch.errors import Conflict, InvalidState, NotFound
 from dispatch.events import Actor, events_of, record
 from dispatch.feedback import Feedback
 from dispatch.links import appointment_by_token
+from dispatch.message import can_be_spoken_about
 from dispatch.organization import Organization
 from dispatch.places import Place
 from dispatch.planning import travel_provider
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
-from dispatch.shift import local_day, working_times
+from dispatch.shift import LONGEST_DERIVED, local_day, working_times
 from dispatch.technician import Technician
 from dispatch.territory import Territory
 from optimizer.travel import Place as Point
@@ -29,6 +30,8 @@ ETA_MARGIN = timedelta(minutes=10)
 """Told around the estimate, to both sides."""
 FRESH_POSITION = timedelta(minutes=15)
 """An older position says nothing about where the technician is now."""
+VIEW_LASTS_S = 30
+"""An estimate moves on with the time, and so does what is left of a position's freshness."""
 
 _STATUSES = frozenset(status.value for status in Status)
 _SHOWN_AS = {
@@ -107,6 +110,23 @@ def public_view(session: Session, settings: Settings, token: str, now: datetime)
     )
 
 
+def view_version(session: Session, settings: Settings, token: str, now: datetime) -> tuple[object, ...]:
+    """What the view depends on, cheap to read: while it stays the same for `VIEW_LASTS_S`, so does the view. What a
+    technician or a company is called is looked at anew after that time only. Raises `NotFound`."""
+    appointment = tracked_appointment(session, settings, token, now)
+    lately = int(now.timestamp()) // VIEW_LASTS_S
+    start, no = appointment.scheduled_start, appointment.technician_no
+    if start is None or no is None:
+        return lately, appointment.version
+    position = latest_position(session, no) if appointment.status is Status.EN_ROUTE else None
+    query = select(Appointment.id, Appointment.version).where(
+        Appointment.technician_no == no,
+        col(Appointment.scheduled_start).between(start - LONGEST_DERIVED, start),
+    )
+    before = session.exec(query.order_by(col(Appointment.id))).all()
+    return lately, appointment.version, position.id if position else None, *map(tuple, before)
+
+
 def _interval(appointment: Appointment) -> Interval | None:
     if appointment.window_start is None or appointment.window_end is None:
         return None
@@ -148,7 +168,7 @@ def _eta(
     zone: ZoneInfo,
     now: datetime,
 ) -> Interval | None:
-    """From the position on the way, else from the plan; on the day only."""
+    """From the position on the way, else from the plan; on the day only. In whole minutes: nobody knows better."""
     if appointment.scheduled_start is None:
         return None
     if appointment.scheduled_start.astimezone(zone).date() != now.astimezone(zone).date():
@@ -159,7 +179,11 @@ def _eta(
         travel_s = int(travel_provider(settings).matrix(points).duration_s[0, 1])
         expected = now + timedelta(seconds=travel_s)
     earliest = max(now, appointment.window_start or now) if position is None else now
-    return max(earliest, expected - ETA_MARGIN), expected + ETA_MARGIN
+    return _minute(max(earliest, expected - ETA_MARGIN)), _minute(expected + ETA_MARGIN)
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
 
 
 def expected_arrival(
@@ -192,8 +216,10 @@ def _stops_before(session: Session, appointment: Appointment, zone: ZoneInfo) ->
 
 
 def _can(session: Session, appointment: Appointment) -> tuple[Can, ...]:
-    rated = session.get(Feedback, appointment.id) is not None
-    return ("rate",) if appointment.status is Status.COMPLETED and not rated else ()
+    can: list[Can] = ["message"] if can_be_spoken_about(appointment) else []
+    if appointment.status is Status.COMPLETED and session.get(Feedback, appointment.id) is None:
+        can.append("rate")
+    return tuple(can)
 
 
 def give_feedback(

@@ -1,17 +1,19 @@
-"""`/t/{token}`: a customer follows one visit and rates it afterwards. The token alone opens it, so nothing here asks
-for a key, and nothing here may be kept, indexed or told to another site."""
+"""`/t/{token}`: a customer follows one visit, writes about it and rates it afterwards. The token alone opens it, so
+nothing here asks for a key, and nothing here may be kept, indexed or told to another site."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from zoneinfo import ZoneInfo
 
 from flask import Response, redirect, request, url_for
+from pydantic import ValidationError
 
 from api import context
 from api.auth import PUBLIC, allow
 from api.bodies import refusal_of
+from api.messages import NewMessage
 from api.pages.site import page, pages
 from api.pages.words import distance, told_day, told_time, zone_name
 from dispatch.access import actor_of
@@ -20,6 +22,7 @@ from dispatch.confirming import is_asked
 from dispatch.errors import Conflict
 from dispatch.feedback import Feedback
 from dispatch.links import action_token
+from dispatch.message import LONGEST_TEXT, Message, Sender, latest_messages, say
 from dispatch.planning import travel_provider
 from dispatch.service_request import ServiceRequest
 from dispatch.tracking import TrackingView, give_feedback, public_view, tracked_appointment
@@ -29,6 +32,14 @@ REFRESH_S = 30
 LONGEST_COMMENT = 2_000
 STAGES = ("Booked", "Confirmed", "On the way", "Arrived", "Done")
 RATINGS = ((1, "Very bad"), (2, "Bad"), (3, "All right"), (4, "Good"), (5, "Very good"))
+EASE = ((7, "7, very easy"), *((value, f"{value}") for value in range(6, 1, -1)), (1, "1, very hard"))
+LIKELIHOOD = ((10, "10, certainly"), *((value, f"{value}") for value in range(9, 0, -1)), (0, "0, never"))
+SCALES = (
+    ("ces", "How easy was it to have this done?", EASE),
+    ("nps", "How likely would you recommend us?", LIKELIHOOD),
+)
+SHOWN = 200
+"""Messages on the page, the newest."""
 
 _STAGE: Mapping[Status, int] = {
     Status.UNASSIGNED: 0,
@@ -68,26 +79,39 @@ class Shown:
     refresh_s: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message as the customer reads it."""
+
+    who: str
+    is_own: bool
+    text: str
+    at: str
+
+
 @pages.get("/t/<token>")
 @allow(PUBLIC)
 def track(token: str) -> Response:
-    """What the link shows now. A wrong, an expired and a revoked link answer alike."""
-    return _page(token)
+    """What the link shows now; with `write`, standing still meanwhile. A wrong, an expired and a revoked link answer
+    alike."""
+    return _page(token, stands_still="write" in request.args)
 
 
 @pages.post("/t/<token>")
 @allow(PUBLIC, raw_body=True, idempotent=False, limit="30/minute")
 def rate(token: str) -> Response:
     """Keeps the rating, once; who sends it again sees that it was kept."""
-    csat, comment = request.form.get("csat", ""), request.form.get("comment", "").strip()
-    refused = _refused(csat, comment)
+    entered = {name: request.form.get(name, "").strip() for name in ("csat", "ces", "nps", "comment")}
+    refused = _refused(entered)
     if refused:
-        return _page(token, HTTPStatus.UNPROCESSABLE_ENTITY, refused, comment)
+        return _page(token, HTTPStatus.UNPROCESSABLE_ENTITY, refused, entered)
     feedback = Feedback(
         appointment_id="",
         organization_id="",
-        csat=int(csat),
-        comment=comment or None,
+        csat=int(entered["csat"]),
+        ces=int(entered["ces"]) if entered["ces"] else None,
+        nps=int(entered["nps"]) if entered["nps"] else None,
+        comment=entered["comment"] or None,
         created_at=context.now(),
     )
     try:
@@ -102,15 +126,44 @@ def rate(token: str) -> Response:
     except Conflict as conflict:
         if conflict.code != "feedback_given":
             raise
-    response = redirect(url_for("pages.track", token=token), HTTPStatus.SEE_OTHER)
+    return _back_to(token)
+
+
+@pages.post("/t/<token>/messages")
+@allow(PUBLIC, raw_body=True, idempotent=False, limit="20/minute")
+def write(token: str) -> Response:
+    """Adds to the thread what the customer writes."""
+    session, now = context.session(), context.now()
+    appointment = tracked_appointment(session, context.settings(), token, now)
+    text = request.form.get("text", "").replace("\r\n", "\n").strip()
+    if refusal_of(text) or not _is_message(text):
+        refused = {"text": f"Write something, within {LONGEST_TEXT} characters."}
+        return _page(token, HTTPStatus.UNPROCESSABLE_ENTITY, refused, {"text": text})
+    say(session, appointment, Sender.CUSTOMER, text, actor_of(context.principal()), now)
+    return _back_to(token, anchor="thread")
+
+
+def _is_message(text: str) -> bool:
+    try:
+        NewMessage(text=text)
+    except ValidationError:
+        return False
+    return True
+
+
+def _back_to(token: str, anchor: str | None = None) -> Response:
+    response = redirect(url_for("pages.track", token=token, _anchor=anchor), HTTPStatus.SEE_OTHER)
     assert isinstance(response, Response)
     return response
 
 
-def _refused(csat: str, comment: str) -> dict[str, str]:
-    refused = {}
-    if csat not in {str(value) for value, _ in RATINGS}:
+def _refused(entered: Mapping[str, str]) -> dict[str, str]:
+    refused, comment = {}, entered["comment"]
+    if entered["csat"] not in {str(value) for value, _ in RATINGS}:
         refused["csat"] = "Choose one of the five answers."
+    for name, scale in (("ces", EASE), ("nps", LIKELIHOOD)):
+        if entered[name] not in {"", *(str(value) for value, _ in scale)}:
+            refused[name] = "Choose one of the answers, or none."
     if len(comment) > LONGEST_COMMENT:
         refused["comment"] = f"Keep it within {LONGEST_COMMENT} characters; these are {len(comment)}."
     elif refusal_of(comment):
@@ -119,21 +172,31 @@ def _refused(csat: str, comment: str) -> dict[str, str]:
 
 
 def _page(
-    token: str, status: int = HTTPStatus.OK, refused: Mapping[str, str] | None = None, comment: str = ""
+    token: str,
+    status: int = HTTPStatus.OK,
+    refused: Mapping[str, str] | None = None,
+    entered: Mapping[str, str] | None = None,
+    *,
+    stands_still: bool = False,
 ) -> Response:
-    view = public_view(context.session(), context.settings(), token, context.now())
+    session, settings, now = context.session(), context.settings(), context.now()
+    view = public_view(session, settings, token, now)
     return page(
         "tracking.html",
         status,
         token=token,
         presence=_presence(token),
         view=view,
-        shown=_shown(view, _away_m(view, token), context.now()),
+        shown=_shown(view, _away_m(view, token), now),
+        said=_said(latest_messages(session, tracked_appointment(session, settings, token, now), SHOWN), view),
         stages=STAGES,
         ratings=RATINGS,
+        scales=SCALES,
         refused=refused or {},
-        comment=comment,
+        entered=entered or {},
+        stands_still=stands_still or refused,
         longest_comment=LONGEST_COMMENT,
+        longest_text=LONGEST_TEXT,
     )
 
 
@@ -146,6 +209,19 @@ def _presence(token: str) -> str | None:
         return None
     confirmed = appointment.customer_confirmed_at is not None
     return "confirmed" if confirmed else action_token(settings, appointment, "confirm")
+
+
+def _said(messages: Sequence[Message], view: TrackingView) -> list[Said]:
+    zone = ZoneInfo(view.time_zone)
+    return [
+        Said(
+            "You" if message.sender is Sender.CUSTOMER else view.organization_name,
+            message.sender is Sender.CUSTOMER,
+            message.text,
+            _moment(message.at.astimezone(zone)),
+        )
+        for message in messages
+    ]
 
 
 def _away_m(view: TrackingView, token: str) -> int | None:

@@ -1,5 +1,6 @@
 """The tracking link over HTTP."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -49,24 +50,49 @@ def test_the_public_view_has_these_members_and_no_other(acme: Acme, booked: Any)
     assert (seen["organization_name"], seen["stops_before"]) == ("Acme", 0)
 
 
-def test_a_wrong_a_revoked_and_an_expired_link_answer_alike(acme: Acme, booked: Any) -> None:
-    path = f"/v1/track/{booked['tracking_token']}"
-    wrong = acme.client.call("GET", "/v1/track/" + "A" * 32)
+@pytest.mark.parametrize(
+    ("method", "path", "sent"),
+    [
+        ("GET", "/v1/track/{}", {}),
+        ("GET", "/v1/track/{}/events", {}),
+        ("POST", "/v1/track/{}/feedback", {"json": {"csat": 5}}),
+        ("GET", "/v1/track/{}/messages", {}),
+        ("POST", "/v1/track/{}/messages", {"json": {"text": "Hello"}}),
+        ("GET", "/t/{}", {}),
+        ("POST", "/t/{}", {"data": {"csat": "5"}}),
+        ("POST", "/t/{}/messages", {"data": {"text": "Hello"}}),
+    ],
+)
+def test_a_wrong_a_revoked_and_an_expired_link_answer_alike(
+    acme: Acme, booked: Any, method: str, path: str, sent: Any
+) -> None:
+    def ask(token: str) -> Any:
+        answer = acme.client.open(path.format(token), method=method, **sent)
+        return answer.status_code, answer.data, sorted({**answer.headers, "X-Request-Id": ""}.items())
+
+    right = booked["tracking_token"]
+    completed(acme, booked)
+    wrong = [ask("A" * 32), ask("x"), ask(right[:-1] + ("A" if right[-1] != "A" else "B"))]
     acme.clock.advance(days=9)
-    expired = acme.client.call("GET", path)
+    expired = ask(right)
     acme.clock.advance(days=-9)
     acme.client.call(
         "DELETE", f"/v1/appointments/{booked['appointment']['id']}/tracking", key=acme.dispatcher
     )
-    revoked = acme.client.call("GET", path)
+    revoked = ask(right)
 
-    assert (wrong.status_code, wrong.data) == (404, expired.data)
-    assert revoked.data == wrong.data
-    kept = [{**answer.headers, "X-Request-Id": ""} for answer in (wrong, expired, revoked)]
-    assert kept[0] == kept[1] == kept[2]
-    assert wrong.headers["Referrer-Policy"] == "no-referrer"
-    rating = acme.client.call("POST", f"{path}/feedback", {"csat": 5})
-    assert rating.data == wrong.data
+    assert wrong[0] == wrong[1] == wrong[2] == expired == revoked
+    assert wrong[0][0] == 404
+    assert {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}.items() <= dict(wrong[0][2]).items()
+    assert dict(wrong[0][2])["Cache-Control"] == "no-store"
+
+
+def test_an_estimate_is_told_in_whole_minutes(acme: Acme, booked: Any) -> None:
+    acme.clock.move_to(datetime(2027, 3, 3, 13, 59, 59, 999_999, tzinfo=UTC))
+
+    eta = acme.client.read(f"/v1/track/{booked['tracking_token']}")["eta"]
+
+    assert all(instant.endswith(":00Z") for instant in eta.values())
 
 
 def test_a_promise_after_revocation_opens_a_new_link(acme: Acme, booked: Any) -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import Engine
 from werkzeug.serving import make_server
 
+from api.streaming import streams_of
 from dispatch.settings import Settings
 from tests.pages.world import World, build_world
 from tests.support.clock import FakeClock
@@ -38,6 +39,7 @@ def serving(app: Flask) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.port}"
+    streams_of(app).end()
     server.shutdown()
     thread.join()
     server.server_close()

@@ -6,9 +6,15 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from flask import Response
 from playwright.sync_api import Browser, Page
 
-from dispatch.appointment import Status
+from api.streaming import Look, Streams
+from dispatch.appointment import Appointment, Status
+from dispatch.database import transaction
+from dispatch.errors import Unavailable
+from dispatch.links import revoke_tracking
+from dispatch.message import Sender
 from dispatch.places import Place
 from tests.pages.test_answering import link
 from tests.pages.world import CUSTOMER, DAY, MARKUP, World
@@ -59,6 +65,8 @@ def various(world: World) -> None:
     world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
     world.tell_position(0, Place(40.70, -73.98))
     world.move(1, Status.DISPATCHED, Status.EN_ROUTE, Status.ON_SITE, Status.COMPLETED)
+    world.write(0, Sender.CUSTOMER, "The bell is broken.")
+    world.write(0, Sender.DISPATCHER, "We will knock.")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(NARROW, "light"), (WIDE, "light"), (WIDE, "dark")])
@@ -138,13 +146,91 @@ def test_a_leg_of_travel_ends_where_its_visit_begins(browser: Browser, site: str
 
 def test_tracking_follows_without_being_reloaded(browser: Browser, site: str, world: World) -> None:
     with opened(browser, site, NARROW) as page:
-        page.clock.install()
         page.goto(f"{site}/t/{world.tokens[0]}")
         page.evaluate("window.kept = true")
         assert page.get_by_role("heading", name="Your visit is booked").is_visible()
+        page.get_by_label("Write to Acme").fill("I am at")
         world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
+        page.get_by_role("heading", name="is on the way").wait_for()
 
-        page.clock.run_for(31_000)
+        world.tell_position(0, Place(40.70, -73.98))
+
+        page.get_by_text("km away").wait_for()
+        assert page.evaluate("window.kept") is True
+        assert page.get_by_label("Write to Acme").input_value() == "I am at"
+
+        world.move(0, Status.ON_SITE, Status.COMPLETED)
+
+        page.get_by_role("heading", name="How was it?").wait_for()
+        page.get_by_label("Very good").check()
+        page.get_by_label("How easy was it to have this done?").select_option("6")
+        page.get_by_role("button", name="Send", exact=True).click()
+        page.get_by_text("Thank you, we have your answer.").wait_for()
+
+
+def test_a_page_that_nobody_looks_at_leaves_its_place_and_catches_up(
+    browser: Browser, site: str, world: World
+) -> None:
+    def look_away(page: Page, is_hidden: bool) -> None:
+        page.evaluate(
+            "hidden => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+            "document.dispatchEvent(new Event('visibilitychange')) }",
+            is_hidden,
+        )
+
+    with opened(browser, site, NARROW) as page:
+        with page.expect_response("**/events"):
+            page.goto(f"{site}/t/{world.tokens[0]}")
+        look_away(page, True)
+        world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
+        page.wait_for_timeout(2_500)
+        assert page.get_by_role("heading", name="Your visit is booked").is_visible()
+
+        look_away(page, False)
 
         page.get_by_role("heading", name="is on the way").wait_for()
-        assert page.evaluate("window.kept") is True
+
+
+def test_where_no_stream_is_free_the_page_asks_now_and_then(
+    browser: Browser, site: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Streams, look: Look) -> Response:
+        raise Unavailable("no_stream_free")
+
+    monkeypatch.setattr(Streams, "follow", refuse)
+    page = browser.new_page(viewport={"width": NARROW, "height": 900})
+    page.clock.install()
+    with page.expect_response("**/events") as refused:
+        page.goto(f"{site}/t/{world.tokens[0]}")
+    page.evaluate("window.kept = true")
+    world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
+
+    page.clock.run_for(31_000)
+
+    assert refused.value.status == 503
+    page.get_by_role("heading", name="is on the way").wait_for()
+    assert page.evaluate("window.kept") is True
+
+
+def test_without_javascript_one_reads_writes_and_rates(browser: Browser, site: str, world: World) -> None:
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(f"{site}/t/{world.tokens[0]}")
+    page.get_by_role("link", name="Write while it stands still").click()
+
+    page.get_by_label("Write to Acme").fill("The bell is broken.")
+    page.get_by_role("button", name="Send message").click()
+
+    page.get_by_role("log").get_by_text("The bell is broken.").wait_for()
+
+
+def test_a_revoked_link_shows_nothing_more(browser: Browser, site: str, world: World) -> None:
+    page = browser.new_page(viewport={"width": NARROW, "height": 900})
+    page.goto(f"{site}/t/{world.tokens[0]}")
+    page.get_by_role("heading", name="Your visit is booked").wait_for()
+
+    with transaction(world.engine) as session:
+        appointment = session.get_one(Appointment, world.visits[0])
+        revoke_tracking(appointment)
+        session.add(appointment)
+
+    page.get_by_role("heading", name="This link shows nothing").wait_for()

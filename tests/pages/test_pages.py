@@ -289,6 +289,70 @@ def test_a_rating_that_cannot_be_kept_is_explained(
     assert message in response.text
 
 
+def test_ease_and_likelihood_may_be_said_too(client: ApiClient, world: World) -> None:
+    world.move(0, Status.DISPATCHED, Status.EN_ROUTE, Status.ON_SITE, Status.COMPLETED)
+    path = f"/t/{world.tokens[0]}"
+
+    refused = client.post(path, data={"csat": "2", "ces": "8", "nps": "-1", "comment": "Hm"})
+    kept = client.post(path, data={"csat": "2", "ces": "7", "nps": "0", "comment": ""})
+
+    assert refused.status_code == 422
+    assert refused.text.count("Choose one of the answers, or none.") == 2
+    assert ">Hm</textarea>" in refused.text, "what was entered is kept"
+    assert re.search(r'name="csat" value="2" required checked', refused.text)
+    assert kept.status_code == 303
+    with Session(world.engine) as session:
+        said = session.get_one(Feedback, world.visits[0])
+        assert (said.csat, said.ces, said.nps, said.comment) == (2, 7, 0, None)
+
+
+def test_customers_write_without_javascript_or_key(client: ApiClient, world: World) -> None:
+    path = f"/t/{world.tokens[0]}"
+
+    said = client.post(f"{path}/messages", data={"text": " The <b>bell</b>\r\nis broken. "})
+    client.create(f"/v1/appointments/{world.visits[0]}/messages", {"text": "We will knock."}, key=world.key)
+    shown = client.get(path).text
+
+    assert (said.status_code, said.location) == (303, f"{path}#thread")
+    assert "The &lt;b&gt;bell&lt;/b&gt;\nis broken.</p>" in shown
+    assert "<strong>You</strong>, 2 Mar, 8 am" in shown
+    assert "<strong>Acme &amp; Sons</strong>, 2 Mar, 8 am" in shown
+    assert shown.index("bell") < shown.index("We will knock.")
+
+
+@pytest.mark.parametrize("text", ["", " \r\n ", "x" * 2001, "a\x00b"])
+def test_what_is_no_message_is_explained(client: ApiClient, world: World, text: str) -> None:
+    response = client.post(f"/t/{world.tokens[0]}/messages", data={"text": text})
+
+    assert response.status_code == 422
+    assert "Write something, within 2000 characters." in response.text
+    assert "http-equiv" not in response.text, "an address that only takes forms must not be loaded anew"
+
+
+def test_a_page_stands_still_while_somebody_writes(client: ApiClient, world: World) -> None:
+    path = f"/t/{world.tokens[0]}"
+    world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
+
+    moving, still = client.get(path).text, client.get(f"{path}?write=1").text
+
+    assert '<noscript><meta http-equiv="refresh" content="30"></noscript>' in moving
+    assert f'href="{path}?write=1#say"' in moving
+    assert "http-equiv" not in still
+    assert 'name="text"' in still
+
+
+def test_of_a_cancelled_visit_the_thread_stays_and_the_form_goes(client: ApiClient, world: World) -> None:
+    path = f"/t/{world.tokens[0]}"
+    client.post(f"{path}/messages", data={"text": "Never mind."})
+
+    client.act(f"/v1/appointments/{world.visits[0]}/cancel", {}, key=world.key)
+
+    shown = client.get(path).text
+    assert "Never mind." in shown
+    assert 'id="say"' not in shown
+    assert client.post(f"{path}/messages", data={"text": "And?"}).status_code == 409
+
+
 def test_a_visit_that_is_not_done_cannot_be_rated(client: ApiClient, world: World) -> None:
     response = client.post(f"/t/{world.tokens[0]}", data={"csat": "5"})
 

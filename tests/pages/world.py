@@ -15,6 +15,7 @@ from dispatch.events import SYSTEM, Actor
 from dispatch.intake import NewCustomer, NewRequest, register
 from dispatch.keys import issue_key
 from dispatch.links import tracking_token
+from dispatch.message import Sender, say
 from dispatch.organization import create_organization
 from dispatch.places import Place
 from dispatch.position import Position
@@ -56,6 +57,12 @@ class World:
                     reason = "nobody opened" if state is Status.CANNOT_COMPLETE else None
                     progress(session, self.settings, appointment, state, by, self.clock.now(), reason=reason)
             session.add(appointment)
+
+    def write(self, number: int, sender: Sender, text: str) -> None:
+        """Adds to the thread of a visit."""
+        with transaction(self.engine) as session:
+            appointment = session.get_one(Appointment, self.visits[number])
+            say(session, appointment, sender, text, Actor(sender.value), self.clock.now())
 
     def tell_position(self, number: int, place: Place) -> None:
         """The technician of the visit is there now."""

@@ -34,7 +34,7 @@ def test_a_visit_from_request_to_rating(acme: Acme) -> None:
         "scheduled",
         None,
         None,
-        [],
+        ["message"],
     )
     assert (seen["eta"], seen["arrival_window"]) == (None, slot["arrival_window"])
 

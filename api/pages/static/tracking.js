@@ -1,29 +1,50 @@
-// Loads the page again in the background and shows what changed; without this script the browser reloads it whole.
+// Follows the visit: whenever an event says that it changed, loads the page again in the background and shows what
+// changed. Where no stream is to be had it asks now and then; without this script the browser reloads it whole.
 "use strict";
 
+const SELDOM = 4; // a stream leaves little to ask for: messages, of which no event tells
 const live = () => document.getElementById("live");
+let loading = false;
+let changed = false;
+let stream;
+let timer;
 
 async function refresh() {
+  changed = true;
+  if (loading) return;
+  loading = true;
   try {
-    const answer = await fetch(window.location.pathname, { cache: "no-store", credentials: "same-origin" });
+    while (changed) {
+      changed = false;
+      await load();
+    }
+  } finally {
+    loading = false;
+    wait();
+  }
+}
+
+async function load() {
+  try {
+    const answer = await fetch(live().dataset.page, { cache: "no-store", credentials: "same-origin" });
     if (answer.status === 404) {
       window.location.reload();
-      return;
-    }
-    if (answer.ok) {
+    } else if (answer.ok) {
       show(new DOMParser().parseFromString(await answer.text(), "text/html"));
     }
   } catch (error) {
     if (!(error instanceof TypeError)) throw error; // TypeError: offline; the next turn tries again
   }
-  again();
 }
 
 function show(fresh) {
   const next = fresh.getElementById("live");
-  if (fresh.querySelector("form")) {
-    window.location.reload(); // the visit is over and can be rated
-  } else if (next && next.innerHTML !== live().innerHTML) {
+  if (fresh.getElementById("rating") && !document.getElementById("rating")) {
+    window.location.assign(live().dataset.page); // the visit is over and can be rated
+    return;
+  }
+  showMessages(fresh);
+  if (next && next.innerHTML !== live().innerHTML) {
     document.title = fresh.title;
     const said = live().querySelector("[role=status]");
     const news = next.querySelector("[role=status]");
@@ -33,9 +54,41 @@ function show(fresh) {
   }
 }
 
-function again() {
-  const seconds = Number(live().dataset.refreshS);
-  if (seconds) setTimeout(refresh, seconds * 1000);
+// What is being written stays; only what is new is added, so that only that is read aloud.
+function showMessages(fresh) {
+  const shown = document.getElementById("messages");
+  const news = fresh.getElementById("messages");
+  if (shown && news) {
+    if (news.children.length > shown.children.length) {
+      shown.append(...[...news.children].slice(shown.children.length));
+    } else if (news.innerHTML !== shown.innerHTML) {
+      shown.innerHTML = news.innerHTML;
+    }
+  }
+  if (!fresh.getElementById("say")) document.getElementById("say")?.remove();
 }
 
-again();
+function wait() {
+  clearTimeout(timer);
+  const seconds = Number(live().dataset.refreshS);
+  if (seconds) {
+    timer = setTimeout(refresh, seconds * 1000 * (stream.readyState === EventSource.OPEN ? SELDOM : 1));
+  } else {
+    stream.close();
+  }
+}
+
+function follow() {
+  stream = new EventSource(live().dataset.events);
+  stream.addEventListener("update", refresh);
+  stream.addEventListener("error", () => (stream.readyState === EventSource.CLOSED ? refresh() : wait()));
+}
+
+// Whoever does not look leaves the place to others; the first event on coming back tells what was missed.
+document.addEventListener("visibilitychange", () => {
+  stream.close();
+  if (!document.hidden && live().dataset.refreshS) follow();
+});
+
+follow();
+wait();
