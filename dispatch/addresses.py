@@ -62,6 +62,13 @@ GENERIC = STREET_TYPES | frozenset(_COMMON.split())
 """Words that by themselves tell no street from another."""
 
 _UNITS = frozenset(["apt", "unit", "suite", "room", "rm"])
+_APOSTROPHE = re.compile("['’ʼ`]")
+_INITIALS = re.compile(r"(?<=\b[^\W\d_])\.(?=[^\W\d_]\b)")
+"""The points of N.Y."""
+_NUMBER_HYPHEN = re.compile("(?<=[0-9])[-‐–](?=[0-9])")
+"""37-10 in Queens is also written 3710."""
+_BREAK = re.compile("[,;\n]")
+_WORD = re.compile(r"[^\W_]+")
 _ZIP_PLUS_4 = re.compile(r"\b([0-9]{5})-[0-9]{4}\b")
 _ORDINAL = re.compile(r"([0-9]+)(st|nd|rd|th)")
 _HOUSE = re.compile(r"([0-9]{1,6})[a-z]?")
@@ -162,29 +169,29 @@ def is_distinctive(words: Iterable[str]) -> bool:
 
 def _words(text: str) -> list[_Word]:
     plain = _plain(text).replace("#", " apt ").replace("&", " and ")
-    plain = re.sub("['’ʼ`]", "", plain)
-    plain = re.sub(r"(?<=\b[^\W\d_])\.(?=[^\W\d_]\b)", "", plain)  # N.Y.
-    plain = _ZIP_PLUS_4.sub(r"\1", plain)
-    plain = re.sub("(?<=[0-9])[-‐–](?=[0-9])", "", plain)  # 37-10 in Queens is also written 3710
+    plain = _INITIALS.sub("", _APOSTROPHE.sub("", plain))
+    plain = _NUMBER_HYPHEN.sub("", _ZIP_PLUS_4.sub(r"\1", plain))
     found: list[_Word] = []
-    for part in re.split("[,;\n]", plain):
-        letters = "".join(c if c.isalnum() else " " for c in part).split()
-        found += [_word(word, last=i == len(letters) - 1) for i, word in enumerate(letters)]
+    for part in _BREAK.split(plain):
+        words = _WORD.findall(part)
+        found += [_word(word, last=i == len(words)) for i, word in enumerate(words, 1)]
     return _without_units(found)
 
 
 def _plain(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     for _ in range(2):  # folding case may give letters with accents again
         text = unicodedata.normalize("NFKD", text).casefold()
     return "".join(c for c in text if not unicodedata.combining(c))
 
 
 def _word(text: str, *, last: bool) -> _Word:
-    ordinal = _ORDINAL.fullmatch(text)
+    ordinal = _ORDINAL.fullmatch(text) if text[0].isdigit() else None
     if ordinal:
         return _Word(ordinal[1], True, last)
-    short = SHORT.get(text, text)
-    return _Word(short, short != text and short.isdigit(), last)
+    short = SHORT.get(text)
+    return _Word(text, False, last) if short is None else _Word(short, short.isdigit(), last)
 
 
 def _without_units(words: list[_Word]) -> list[_Word]:

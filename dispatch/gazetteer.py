@@ -296,21 +296,27 @@ def _neighbours(
 
 
 def _roads_by_words(session: Session, words: Sequence[str]) -> list[int]:
-    """Streets that have the words, at most one of them missing, best first. Half of the words must be known, and one
-    of these must tell one street from another."""
+    """Streets that have the words, at most one of them missing, best first. Numbers must be there, half of the words
+    must be known, and one of these must tell one street from another."""
     if not words:
         return []
-    meant = [_meant(session, word, last=word == words[-1]) for word in dict.fromkeys(words)]
-    terms = sorted((term for term in meant if term), key=lambda term: sum(term.values()))
-    if 2 * len(terms) < len(meant):
+    meant = {word: _meant(session, word, last=word == words[-1]) for word in words}
+    if any(not term for word, term in meant.items() if _has_digit(word)):
         return []
-    terms = terms[:_MOST_TERMS]
-    found = _roads_with(session, terms)
-    if not found and len(terms) > 2:
-        for left_out in range(len(terms)):
-            found += _roads_with(session, terms[:left_out] + terms[left_out + 1 :])
+    known = sorted((word for word in meant if meant[word]), key=lambda word: sum(meant[word].values()))
+    if 2 * len(known) < len(meant):
+        return []
+    known = known[:_MOST_TERMS]
+    found = _roads_with(session, [meant[word] for word in known])
+    if not found and len(known) > 2:
+        for left_out in (word for word in known if not _has_digit(word)):
+            found += _roads_with(session, [meant[word] for word in known if word != left_out])
     unique = {road.no: road for road in found}
     return _numbers(sorted(unique.values(), key=lambda road: _unlikeness(words, road.name)))[:MOST_CANDIDATES]
+
+
+def _has_digit(word: str) -> bool:
+    return any(c.isdigit() for c in word)
 
 
 def _unlikeness(words: Sequence[str], road: str) -> tuple[int, int, str]:

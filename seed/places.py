@@ -111,9 +111,10 @@ def _judged(
 
 def _place(row: Mapping[str, Any]) -> NewPlace:
     name = _text(row, "name")
-    if not folded(name):
+    key = folded(name)
+    if not key:
         raise BadRow("name is missing" if not name else "name says nothing that can be looked up")
-    if len(name) > LONGEST_NAME or len(folded(name)) > LONGEST_KEY:
+    if len(name) > LONGEST_NAME or len(key) > LONGEST_KEY:
         raise BadRow(f"name is longer than {LONGEST_NAME} characters")
     return NewPlace(
         name, _degrees(row, "lat", 90), _degrees(row, "lon", 180), _zip_code(row) or None, _kind(row)

@@ -1,5 +1,6 @@
 """Looking up addresses: an address that is certain is taken, any doubt is asked back with candidates."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from geopy.location import Location
 from hypothesis import HealthCheck, given
 from hypothesis import settings as properties
 from hypothesis import strategies as st
+from sqlalchemy import event
 from sqlmodel import Session, func, select
 
 from dispatch.addresses import Address
@@ -171,6 +173,11 @@ def test_the_other_side_of_town_is_no_candidate(town: Session, settings: Setting
     assert asked_back(town, settings, "12 W 36th") == ["12 West 36 Street, New York"]
 
 
+@pytest.mark.parametrize("text", ["12 West 38 Street, New York", "12 West 5 Street, New York"])
+def test_another_numbered_street_is_no_candidate(town: Session, settings: Settings, text: str) -> None:
+    assert candidates(town, settings, text) == []
+
+
 def test_the_zip_code_narrows_candidates(town: Session, settings: Settings) -> None:
     assert asked_back(town, settings, "Main Street 12180") == ["1 Main Street, Troy", "3 Main Street, Troy"]
 
@@ -240,6 +247,44 @@ def test_only_the_very_address_is_ever_taken(town: Session, settings: Settings, 
         assert taken.kind is PlaceKind.PLACE
         assert wanted.key == has.key or (wanted.road, wanted.house) == (has.road, has.house)
         assert len({one.is_exact for one in found}) == 1
+
+
+# By index
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "350 5 Avenue, New York, NY 10118",
+        "350 5",
+        "351 5th Avenue",
+        "20 Brodway, Troy",
+        "Ctiy Hall",
+        "10016",
+        "x y z",
+    ],
+)
+def test_no_table_is_read_from_end_to_end(town: Session, settings: Settings, text: str) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    connection = town.connection()
+    event.listen(connection, "before_cursor_execute", note)
+    candidates(town, settings, text)
+    event.remove(connection, "before_cursor_execute", note)
+
+    on_sqlite = connection.dialect.name == "sqlite"
+    if not on_sqlite:
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # a few rows would be read whole
+    explain = "EXPLAIN QUERY PLAN" if on_sqlite else "EXPLAIN"
+    plans = [
+        "\n".join(str(row[-1]) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters))
+        for statement, parameters in asked
+    ]
+    assert plans
+    assert [plan for plan in plans if re.search(r"SCAN gazetteer_|Seq Scan", plan)] == []
 
 
 # Filling
