@@ -36,10 +36,15 @@ __all__ = [
 
 MOST_CANDIDATES = 10
 LONGEST_KEY = 500
+DOUBT = (
+    "No place is known for certain at this address; send a candidate, or its lat and lon with your address."
+)
 SAME_PLACE_M = 10
 """Entries and hits of one address that are no further apart are one place."""
 
+_MOST_SAME = 100
 _MOST_ROADS = 50
+_MOST_WORDS = 12
 _MOST_TERMS = 6
 _MOST_SPELLINGS = 8
 _MOST_READ = 20_000
@@ -123,7 +128,7 @@ def located(session: Session, settings: Settings, wanted: Wanted, field: str = "
     if not found:
         raise AddressNotFound(field=f"{field}.address")
     if len(found) > 1 or not found[0].is_exact:
-        doubt = None if found[0].is_exact else "No place has this very address; send one of the candidates."
+        doubt = None if found[0].is_exact else DOUBT
         raise AddressAmbiguous(
             field=f"{field}.address",
             detail=doubt,
@@ -143,9 +148,9 @@ def candidates(session: Session, settings: Settings, address: str) -> list[Candi
 
 
 def _apart(found: Iterable[Candidate]) -> list[Candidate]:
-    """The first of those that are the same place."""
+    """Of those that are the same place the first, an exact one if there is any."""
     kept: list[Candidate] = []
-    for candidate in found:
+    for candidate in sorted(found, key=lambda one: not one.is_exact):
         if not any(is_near(candidate, other, SAME_PLACE_M) for other in kept):
             kept.append(candidate)
     return kept
@@ -188,10 +193,9 @@ def _exact(session: Session, wanted: Address) -> list[GazetteerEntry]:
         same_house[1] = col(GazetteerEntry.number).is_(None)
     if wanted.zip_code is not None:
         same_house.append(col(GazetteerEntry.zip_code) == wanted.zip_code)
-    named = _entries(session, [same_name])
-    housed = [
-        entry for entry in _entries(session, same_house) if Address.of(entry.name).house == wanted.house
-    ]
+    named = _entries(session, [same_name], by=GazetteerEntry.id, most=_MOST_SAME)
+    numbered = _entries(session, same_house, by=GazetteerEntry.id, most=_MOST_SAME)
+    housed = [entry for entry in numbered if Address.of(entry.name).house == wanted.house]
     found = {entry.id: entry for entry in (*named, *housed) if entry.kind is PlaceKind.PLACE}
     return list(found.values())
 
@@ -300,6 +304,7 @@ def _roads_by_words(session: Session, words: Sequence[str]) -> list[int]:
     must be known, and one of these must tell one street from another."""
     if not words:
         return []
+    words = words[:_MOST_WORDS]
     meant = {word: _meant(session, word, last=word == words[-1]) for word in words}
     if any(not term for word, term in meant.items() if _has_digit(word)):
         return []
@@ -320,9 +325,9 @@ def _has_digit(word: str) -> bool:
 
 
 def _unlikeness(words: Sequence[str], road: str) -> tuple[int, int, str]:
-    """How many letters are between the words and the street's, then how many words it has beyond them."""
+    """How many letters are between the words and the street's, at most four a word, then how many words it has."""
     own = road.split()
-    wrong = sum(min(edits(word, other, len(word)) for other in own) for word in words)
+    wrong = sum(min(edits(word, other, 3) for other in own) for word in words if word not in own)
     return wrong, len(own), road
 
 

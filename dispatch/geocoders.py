@@ -6,7 +6,7 @@ from geopy.exc import GeocoderRateLimited, GeopyError
 from geopy.geocoders import get_geocoder_for_service
 from geopy.geocoders.base import Geocoder
 
-from dispatch.addresses import Address
+from dispatch.addresses import Address, folded
 from dispatch.errors import Unavailable
 from dispatch.places import Candidate
 
@@ -35,7 +35,8 @@ def hits(service: str, address: str) -> list[Candidate]:
         raise _away(error) from error
     wanted = Address.of(address)
     return [
-        Candidate(hit.address, hit.latitude, hit.longitude, is_exact=_is_exact(wanted, hit)) for hit in found
+        Candidate(hit.address or address, hit.latitude, hit.longitude, is_exact=_is_exact(wanted, hit))
+        for hit in found
     ]
 
 
@@ -46,7 +47,7 @@ def _is_exact(wanted: Address, hit: Any) -> bool:
     if wanted.house is None or (isinstance(hit.raw, dict) and hit.raw.get("partial_match")):
         return False
     asked = set(wanted.key.split()) - _STATES
-    return asked <= set(Address.of(hit.address).key.split())
+    return asked <= set(folded(hit.address or "").split())
 
 
 def _away(error: GeopyError) -> Unavailable:

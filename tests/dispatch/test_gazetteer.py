@@ -13,9 +13,10 @@ from geopy.location import Location
 from hypothesis import HealthCheck, given
 from hypothesis import settings as properties
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlmodel import Session, func, select
 
+from dispatch import database
 from dispatch.addresses import Address
 from dispatch.errors import AddressAmbiguous, AddressNotFound, Unavailable
 from dispatch.gazetteer import GazetteerEntry, NewPlace, add_places, candidates, located
@@ -305,6 +306,20 @@ def test_one_name_at_two_places_is_two_entries(session: Session) -> None:
     assert add_places(session, [NewPlace("Elm", 1.0, 2.0), NewPlace("Elm", 1.0, 2.1)] * 2, NOW) == 2
 
 
+def test_the_tables_go_down_and_up_with_places_in_them(database_url: str, engine: Engine) -> None:
+    with database.transaction(engine) as session:
+        add_places(session, TOWN, NOW)
+
+    database.downgrade(database_url, "0002")
+    with engine.connect() as connection:
+        left = connection.exec_driver_sql("SELECT count(*) FROM gazetteer_entry").scalar()
+    database.upgrade(database_url)
+    with database.transaction(engine) as session:
+        again = add_places(session, TOWN, NOW)
+
+    assert left == again == len(TOWN)
+
+
 # Geocoders on the net
 
 
@@ -373,6 +388,17 @@ def test_hits_within_a_few_metres_are_one(session: Session, on_the_net: Settings
     FakeGeocoder.answer = [(EMPIRE, 40.7484, -73.9857, {}), (EMPIRE, 40.74843, -73.98573, {})]
 
     assert located(session, on_the_net, Typed("350 5th Avenue")).lat == 40.7484
+
+
+def test_of_hits_at_one_place_the_one_that_was_asked_for_counts(
+    session: Session, on_the_net: Settings
+) -> None:
+    FakeGeocoder.answer = [
+        ("Observation deck, Manhattan", 40.7484, -73.9857, {}),
+        (EMPIRE, 40.7484, -73.9857, {}),
+    ]
+
+    assert [found.address for found in candidates(session, on_the_net, "350 5th Avenue")] == [EMPIRE]
 
 
 @pytest.mark.parametrize("nothing", [None, []])
