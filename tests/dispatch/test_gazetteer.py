@@ -17,7 +17,7 @@ from sqlalchemy import Engine, event
 from sqlmodel import Session, func, select
 
 from dispatch import database
-from dispatch.addresses import Address
+from dispatch.addresses import Address, folded
 from dispatch.errors import AddressAmbiguous, AddressNotFound, Unavailable
 from dispatch.gazetteer import GazetteerEntry, NewPlace, add_places, candidates, located
 from dispatch.places import Place, PlaceKind
@@ -248,6 +248,33 @@ def test_only_the_very_address_is_ever_taken(town: Session, settings: Settings, 
         assert taken.kind is PlaceKind.PLACE
         assert wanted.key == has.key or (wanted.road, wanted.house) == (has.road, has.house)
         assert len({one.is_exact for one in found}) == 1
+
+
+@st.composite
+def misspelt(draw: st.DrawFn) -> tuple[str, str]:
+    """A place's name, and the same with one letter of one word wrong, missing, too many or swapped with the next."""
+    name = draw(st.sampled_from([place.name for place in TOWN if place.kind is PlaceKind.PLACE]))
+    words = name.replace(",", " ,").split()
+    at = draw(st.sampled_from([i for i, word in enumerate(words) if len(word) >= 4 and word.isalpha()]))
+    word = words[at]
+    i, letter = draw(st.integers(0, len(word) - 2)), draw(st.sampled_from("aeiouxz"))
+    wrong = [word[:i] + letter + word[i + 1 :], word[:i] + word[i + 1 :], word[:i] + letter + word[i:]]
+    swapped = word[:i] + word[i + 1] + word[i] + word[i + 2 :]
+    words[at] = draw(st.sampled_from([*wrong, swapped]))
+    return name, " ".join(words)
+
+
+@properties(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(misspelt())
+def test_a_place_with_one_letter_wrong_is_always_among_the_candidates(
+    town: Session, settings: Settings, typed: tuple[str, str]
+) -> None:
+    name, text = typed
+
+    found = candidates(town, settings, text)
+
+    assert name in [candidate.address for candidate in found]
+    assert folded(text) == folded(name) or not any(candidate.is_exact for candidate in found)
 
 
 # By index
