@@ -17,6 +17,7 @@ from api.board import board
 from api.bodies import MAX_BODY_BYTES, ApiRequest, refusal_of
 from api.catalogue import services
 from api.context import EXTENSION, Installation, current_view, utc_now
+from api.geocode import geocode
 from api.keys import keys
 from api.offers import offers
 from api.openapi import INFO, OPENAPI_VERSION, SECURITY_SCHEMES, Problem, completed
@@ -40,6 +41,7 @@ RESOURCES = (
     keys,
     services,
     territories,
+    geocode,
     technicians,
     shifts,
     service_requests,

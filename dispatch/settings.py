@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from geopy.exc import GeocoderNotFound
-from geopy.geocoders import get_geocoder_for_service
+from geopy.exc import ConfigurationError, GeocoderNotFound
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from dispatch.geocoders import geocoder_of
 
 PREFIX = "DISPATCH_"
 LEAST_SECRET_LENGTH = 32
@@ -147,9 +148,11 @@ class Settings(BaseSettings):
     def _known_geocoder(cls, value: str) -> str:
         if value != "gazetteer":
             try:
-                get_geocoder_for_service(value)
+                geocoder_of(value)
             except GeocoderNotFound as error:
                 raise ValueError("must be gazetteer or the name of a geocoder of geopy") from error
+            except (ConfigurationError, TypeError) as error:
+                raise ValueError(f"{value} wants credentials; take one without, such as nominatim") from error
         return value
 
     @property

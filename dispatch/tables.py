@@ -8,7 +8,7 @@ from dispatch.catalogue import Service
 from dispatch.customer import Customer
 from dispatch.events import Event
 from dispatch.feedback import Feedback
-from dispatch.gazetteer import GazetteerEntry
+from dispatch.gazetteer import GazetteerEntry, GazetteerRoad, GazetteerRoadWord, GazetteerWord
 from dispatch.hold import Hold
 from dispatch.idempotency import IdempotencyRecord
 from dispatch.keys import ApiKey
@@ -37,6 +37,9 @@ TABLES = (
     Event,
     Feedback,
     GazetteerEntry,
+    GazetteerRoad,
+    GazetteerRoadWord,
+    GazetteerWord,
     Hold,
     IdempotencyRecord,
     Notification,

@@ -5,7 +5,7 @@ What they need is imported when they run, so that `dispatch --help` stays quick.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -22,7 +22,7 @@ from dispatch import database
 from dispatch.settings import Settings, load_settings
 from seed import city
 from seed.errors import Failed
-from seed.nyc311 import Loaded, fetch_day, read_file, tomorrow
+from seed.nyc311 import Loaded, Refused, fetch_day, read_file, tomorrow
 
 if TYPE_CHECKING:
     from seed.demo import Demo
@@ -73,21 +73,25 @@ def _engine(settings: Settings) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _read(file: Path, moved_to: date | None) -> Loaded:
+def _bytes_of(file: Path) -> bytes:
     try:
-        return read_file(file.read_bytes(), moved_to=moved_to)
+        return file.read_bytes()
     except OSError as error:
         raise click.FileError(str(file), error.strerror) from error
 
 
-def _tell_refused(loaded: Loaded) -> None:
-    for refused in loaded.refused:
-        click.echo(f"line {refused.line}: {refused.reason}", err=True)
+def _read(file: Path, moved_to: date | None) -> Loaded:
+    return read_file(_bytes_of(file), moved_to=moved_to)
+
+
+def _tell_refused(refused: Iterable[Refused]) -> None:
+    for row in refused:
+        click.echo(f"line {row.line}: {row.reason}", err=True)
 
 
 @click.command("import", cls=_Command)
-@click.option("--organization", "slug", required=True, metavar="SLUG")
-@click.option("--format", "_format", type=click.Choice(["nyc311"]), required=True)
+@click.option("--organization", "slug", metavar="SLUG", help="Whose calls they are; places are everybody's.")
+@click.option("--format", "format_", type=click.Choice(["nyc311", "places"]), required=True)
 @click.argument("file", type=_FILE, required=False)
 @click.option(
     "--date",
@@ -99,19 +103,36 @@ def _tell_refused(loaded: Loaded) -> None:
     "--keep-dates", is_flag=True, help="Leave the calls on their own day instead of moving them to tomorrow."
 )
 def import_calls(
-    slug: str, _format: str, file: Path | None, fetched: datetime | None, *, keep_dates: bool
+    slug: str | None, format_: str, file: Path | None, fetched: datetime | None, *, keep_dates: bool
 ) -> None:
-    """Load calls to New York's 311 line as service requests.
+    """Load calls or places from a file. What was loaded before is left alone; refused lines are printed with the
+    reason, the others are loaded.
 
-    Makes the territory and the services that they need. A call that was loaded before is left alone; refused
-    lines are printed with the reason, the others are loaded.
+    nyc311: calls to New York's 311 line as service requests of an organization. Makes the territory and the services
+    that they need.
+
+    places: what addresses are looked up in. CSV with a header, or JSON lines, in UTF-8; columns name (or address), lat
+    and lon in degrees, and if wanted zip and kind (place, the default; street or area, where the degrees are only
+    its middle, which is offered and never taken for an address). Others are passed over. A name that begins with
+    its ZIP code is an area.
     """
+    if format_ == "places":
+        if file is None or fetched is not None or keep_dates:
+            raise click.UsageError("places are read from a FILE, and have no dates")
+        _import_places(file)
+        return
+    if slug is None:
+        raise click.UsageError("say whose calls they are: --organization SLUG")
+    if (file is None) == (fetched is None):
+        raise click.UsageError("give either FILE or --date")
+    _import_nyc311(slug, file, fetched, keep_dates=keep_dates)
+
+
+def _import_nyc311(slug: str, file: Path | None, fetched: datetime | None, *, keep_dates: bool) -> None:
     from dispatch.events import SYSTEM
     from dispatch.organization import organization_by_slug
     from seed.load import load_calls
 
-    if (file is None) == (fetched is None):
-        raise click.UsageError("give either FILE or --date")
     moved_to = None if keep_dates else tomorrow(utc_now())
     with _engine(load_settings()) as engine:
         with database.transaction(engine) as session:
@@ -122,7 +143,7 @@ def import_calls(
         else:
             assert fetched is not None
             read = fetch_day(fetched.date(), moved_to=moved_to)
-        _tell_refused(read)
+        _tell_refused(read.refused)
         loaded = load_calls(engine, organization, read.calls, SYSTEM, utc_now())
     for call_id, reason in loaded.refused:
         click.echo(f"line {read.lines[call_id]}: {reason}", err=True)
@@ -133,12 +154,26 @@ def import_calls(
         raise click.ClickException("no call was loaded")
 
 
+def _import_places(file: Path) -> None:
+    from seed.places import load_places, read_places
+
+    content = _bytes_of(file)
+    rows = read_places(content)
+    with _engine(load_settings()) as engine, Progress(console=_err, transient=True) as bar:
+        task = bar.add_task("Loading", total=content.count(b"\n") or 1)
+        loaded = load_places(engine, rows, utc_now(), lambda read: bar.update(task, completed=read))
+    _tell_refused(loaded.refused)
+    click.echo(f"{loaded.created} created, {loaded.known} there before, {len(loaded.refused)} refused")
+    if not loaded.created and not loaded.known:
+        raise click.ClickException("no place was loaded")
+
+
 def _day_of(day: date, file: Path | None, seed: int) -> city.Day:
     """The generated day, or the file's calls on it with the generated freelancers."""
     if file is None:
         return city.generate_day(day, seed=seed)
     loaded = _read(file, day)
-    _tell_refused(loaded)
+    _tell_refused(loaded.refused)
     if not loaded.calls:
         raise click.ClickException(f"{file}: no call could be read")
     return city.with_calls(day, loaded.calls, seed=seed)
@@ -302,6 +337,11 @@ def _make(shown: "Demo", day: city.Day, time_limit_s: float) -> None:
     with _err.status(f"Loading {len(calls)} calls and {len(day.freelancers)} freelancers ..."):
         loaded = demonstration.load(shown, calls, day.freelancers, utc_now())
     _err.print(f"Loaded {len(loaded.created)} calls in {time.monotonic() - began:.1f} s")
+    _err.print(
+        "Addresses are looked up among the city's ZIP codes, each at the mean position of its calls on 2012-11-20 "
+        "(NYC Open Data, erm2-nwe9)",
+        soft_wrap=True,
+    )
     with _Bar() as bar:
 
         def tell(told: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from dispatch.appointment import Appointment
 from dispatch.database import open_session, transaction
 from dispatch.errors import NotFound
 from dispatch.events import SYSTEM
+from dispatch.gazetteer import add_places
 from dispatch.links import tracking_token
 from dispatch.organization import Organization, create_organization, organization_by_slug
 from dispatch.plan_run import PlanRun, PlanStatus
@@ -41,6 +42,7 @@ from seed.calls import NEW_YORK, Call
 from seed.city import Freelancer
 from seed.errors import PlanFailed
 from seed.load import LoadedCalls, load_calls, load_freelancers
+from seed.places import zip_areas
 from seed.report import Comparison, Figures, as_json, compare, figures_from_json
 
 OnProgress = Callable[[dict[str, Any]], None]
@@ -84,10 +86,12 @@ class Links:
 
 
 def load(demo: Demo, calls: Sequence[Call], freelancers: Sequence[Freelancer], now: datetime) -> LoadedCalls:
-    """Makes the organization and loads the day into it, as far as that was not done before."""
+    """Makes the organization and loads the day into it, as far as that was not done before; the gazetteer gets the
+    city's ZIP codes."""
     with transaction(demo.engine) as session:
         session.expire_on_commit = False
         organization = _organization(session, demo.slug, now)
+        add_places(session, zip_areas(), now)
     loaded = load_calls(demo.engine, organization, calls, SYSTEM, now)
     load_freelancers(demo.engine, organization, freelancers, now)
     return loaded

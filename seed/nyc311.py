@@ -91,22 +91,22 @@ class Loaded:
     lines: Mapping[str, int]
 
 
-class _BadRow(ValueError):
-    pass
+class BadRow(ValueError):
+    """Says what is wrong with a row."""
 
 
-def _line_fields(raw: bytes) -> list[str]:
-    """The fields of one line. Raises `_BadRow` if it is not CSV in UTF-8."""
+def line_fields(raw: bytes) -> list[str]:
+    """The fields of one line of CSV. Raises `BadRow` if it is not CSV in UTF-8."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _BadRow(f"is not UTF-8 (byte 0x{raw[error.start]:02x} at {error.start})") from error
+        raise BadRow(f"is not UTF-8 (byte 0x{raw[error.start]:02x} at {error.start})") from error
     if "\0" in text:
-        raise _BadRow("contains a NUL character")
+        raise BadRow("contains a NUL character")
     try:
         return next(csv.reader([text], strict=True), [])
     except csv.Error as error:
-        raise _BadRow(f"is not a line of CSV: {error}") from error
+        raise BadRow(f"is not a line of CSV: {error}") from error
 
 
 def _instant(text: str, field: str, moved_to: date | None) -> datetime:
@@ -114,24 +114,24 @@ def _instant(text: str, field: str, moved_to: date | None) -> datetime:
     try:
         wall = datetime.fromisoformat(text)
     except ValueError as error:
-        raise _BadRow(f"{field} {text!r} is not a date and time") from error
+        raise BadRow(f"{field} {text!r} is not a date and time") from error
     if wall.tzinfo is not None:
-        raise _BadRow(f"{field} {text!r} carries an offset; New York's wall clock is expected")
+        raise BadRow(f"{field} {text!r} carries an offset; New York's wall clock is expected")
     if not 2000 <= wall.year <= 2100:
-        raise _BadRow(f"{field} {text!r} lies outside the years 2000 to 2100")
+        raise BadRow(f"{field} {text!r} lies outside the years 2000 to 2100")
     return in_new_york(moved_to or wall.date(), wall.time())
 
 
 def _coordinate(row: Mapping[str, str], field: str, low: float, high: float) -> float:
     text = row[field].strip()
     if not text:
-        raise _BadRow(f"{field} is missing")
+        raise BadRow(f"{field} is missing")
     try:
         degrees = float(text)
     except ValueError as error:
-        raise _BadRow(f"{field} {text!r} is not a number") from error
+        raise BadRow(f"{field} {text!r} is not a number") from error
     if not low <= degrees <= high:
-        raise _BadRow(f"{field} {text} lies outside New York City ({low} to {high})")
+        raise BadRow(f"{field} {text} lies outside New York City ({low} to {high})")
     return degrees
 
 
@@ -144,19 +144,19 @@ def _address(row: Mapping[str, str]) -> str:
 def _call(row: Mapping[str, str], moved_to: date | None) -> Call:
     for field, text in row.items():
         if len(text) > LONGEST_FIELD:
-            raise _BadRow(f"{field} is longer than {LONGEST_FIELD} characters")
+            raise BadRow(f"{field} is longer than {LONGEST_FIELD} characters")
     number = row["request_id"].strip()
     if not re.fullmatch(r"[0-9]{1,20}", number):
-        raise _BadRow(f"request_id {number!r} is not a number")
+        raise BadRow(f"request_id {number!r} is not a number")
     called_at = _instant(row["created_at"].strip(), "created_at", moved_to)
     if closed := row["closed_at"].strip():
         _instant(closed, "closed_at", None)
     try:
         service = service_for(row["complaint_type"], row["descriptor"])
     except UnknownComplaint as error:
-        raise _BadRow(str(error)) from error
+        raise BadRow(str(error)) from error
     if row["no_access"].strip() not in ("0", "1"):
-        raise _BadRow(f"no_access {row['no_access']!r} is neither 0 nor 1")
+        raise BadRow(f"no_access {row['no_access']!r} is neither 0 nor 1")
     earliest_start, due = times_allowed(called_at, service.priority)
     return Call(
         id=number,
@@ -175,19 +175,19 @@ def _call(row: Mapping[str, str], moved_to: date | None) -> Call:
     )
 
 
-def _load(rows: Iterable[tuple[int, Mapping[str, str] | _BadRow]], moved_to: date | None) -> Loaded:
+def _load(rows: Iterable[tuple[int, Mapping[str, str] | BadRow]], moved_to: date | None) -> Loaded:
     """Judge row by row; of rows with one request_id, the first counts."""
     calls: list[Call] = []
     refused: list[Refused] = []
     first_line: dict[str, int] = {}
     for line, row in rows:
         try:
-            if isinstance(row, _BadRow):
+            if isinstance(row, BadRow):
                 raise row
             call = _call(row, moved_to)
             if call.id in first_line:
-                raise _BadRow(f"request_id {call.id} was already given in line {first_line[call.id]}")
-        except _BadRow as error:
+                raise BadRow(f"request_id {call.id} was already given in line {first_line[call.id]}")
+        except BadRow as error:
             refused.append(Refused(line, str(error)))
             continue
         first_line[call.id] = line
@@ -197,15 +197,15 @@ def _load(rows: Iterable[tuple[int, Mapping[str, str] | _BadRow]], moved_to: dat
 
 def _rows(
     lines: Iterator[tuple[int, bytes]], header: list[str]
-) -> Iterator[tuple[int, dict[str, str] | _BadRow]]:
+) -> Iterator[tuple[int, dict[str, str] | BadRow]]:
     for number, raw in lines:
         if not raw.strip():
             continue
         try:
-            fields = _line_fields(raw)
+            fields = line_fields(raw)
             if len(fields) != len(header):
-                raise _BadRow(f"has {len(fields)} columns instead of {len(header)}")
-        except _BadRow as error:
+                raise BadRow(f"has {len(fields)} columns instead of {len(header)}")
+        except BadRow as error:
             yield number, error
         else:
             yield number, dict(zip(header, fields, strict=True))
@@ -220,8 +220,8 @@ def read_file(content: bytes, *, moved_to: date | None) -> Loaded:
     lines = enumerate(io.BytesIO(content.removeprefix(b"\xef\xbb\xbf")), start=1)
     first = next(lines, (1, b""))[1].rstrip(b"\r\n")
     try:
-        header = _line_fields(first)
-    except _BadRow as error:
+        header = line_fields(first)
+    except BadRow as error:
         raise UnreadableFile(f"the first line {error}") from error
     if sorted(header) != sorted(COLUMNS):
         raise UnreadableFile(f"the first line must name these columns: {', '.join(COLUMNS)}")
