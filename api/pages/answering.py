@@ -63,7 +63,7 @@ def ask_time(token: str) -> Response:
 
 @pages.post("/t/<token>/move")
 @allow(PUBLIC, raw_body=True, idempotent=False, limit=LIMIT)
-def move(token: str) -> Response:
+def choose_time(token: str) -> Response:
     """Moves the visit to the time that was chosen, and shows it; a time that is taken meanwhile is said to be."""
     session, key, slot_id = context.session(), request.form.get("k", ""), request.form.get("slot_id", "")
     by = actor_of(context.principal())
