@@ -14,6 +14,7 @@ from optimizer import (
     Plan,
     PreparedRoutes,
     Problem,
+    Recommendation,
     Route,
     TimeWindow,
     Visit,
@@ -22,7 +23,19 @@ from optimizer import (
     time_route,
 )
 from optimizer.arrays import windows_of
-from tests.optimizer.worlds import ADA, BEN, HOUR, LAMP, MINUTE, OVEN, SINK, TAP, random_world, small_day
+from tests.optimizer.worlds import (
+    ADA,
+    BEN,
+    HOUR,
+    LAMP,
+    MINUTE,
+    OVEN,
+    SINK,
+    TAP,
+    city_day,
+    random_world,
+    small_day,
+)
 
 
 def plan_of(problem: Problem, **routes: list[str]) -> Plan:
@@ -55,6 +68,22 @@ def test_each_asked_window_is_answered_for_itself() -> None:
 
     starts = {best.window: best.start for best in found if best.technician == "ada"}
     assert starts == {0: 8 * HOUR + 10 * MINUTE, 1: 8 * HOUR + 10 * MINUTE, 2: 13 * HOUR}
+
+
+def test_the_order_in_which_windows_are_asked_changes_no_answer() -> None:
+    problem = city_day(60, 6)
+    plan = solve(problem, max_work=200)
+    windows = [TimeWindow(start, start + 90 * MINUTE) for start in range(7 * HOUR, 18 * HOUR, 20 * MINUTE)]
+    prepared = PreparedRoutes(problem, plan)
+
+    ascending = prepared.recommend(problem.visits[7].id, windows)
+    descending = prepared.recommend(problem.visits[7].id, windows[::-1])
+
+    def found(answer: Recommendation, asked: list[TimeWindow]) -> set[tuple[object, ...]]:
+        return {(asked[i.window], i.shift, i.start, i.extra_cents) for i in answer.insertions}
+
+    assert found(ascending, windows)
+    assert found(ascending, windows) == found(descending, windows[::-1])
 
 
 def test_a_visit_that_is_planned_already_counts_as_removed() -> None:
