@@ -92,23 +92,14 @@ def insertions(
     out the shifts that are `timed`."""
     first = np.empty(arrays.pauses.shape[1] + 1, np.int64)
     last = np.empty_like(first)
-    ascending = _both_ascend(opens, closes)
     node[:] = -1
     ticks[:] = NEVER
     for shift in range(len(allowed)):
         if allowed[shift] and not arrays.shift[shift].timed and has_room(arrays, routes, shift, load):
             _insertions_into(
-                arrays, routes, shift, assign[shift], place, service_s[shift], opens, closes, ascending, first,
-                last, node[shift], start[shift], ticks[shift],
+                arrays, routes, shift, assign[shift], place, service_s[shift], opens, closes, first, last,
+                node[shift], start[shift], ticks[shift],
             )  # fmt: skip
-
-
-@inner_kernel
-def _both_ascend(opens: Ints, closes: Ints) -> bool:
-    ascending = True
-    for w in range(len(opens) - 1):
-        ascending &= opens[w] <= opens[w + 1] and closes[w] <= closes[w + 1]
-    return ascending
 
 
 @inner_kernel
@@ -121,15 +112,13 @@ def _insertions_into(
     service_s: int,
     opens: Ints,
     closes: Ints,
-    ascending: bool,
     first: Ints,
     last: Ints,
     node: Indices,
     start: Ints,
     ticks: Ints,
 ) -> None:
-    """As `insertions`, for one shift that has room. ascending: whether no later window opens or closes earlier; then
-    only those that meet the span of a position are looked at. first, last: see `schedule.span_of_starts`."""
+    """As `insertions`, for one shift that has room. first, last: see `schedule.span_of_starts`."""
     onward, inward, work, nodes = (
         arrays.leg[place],
         arrays.leg_to[place],
@@ -138,7 +127,6 @@ def _insertions_into(
     )
     ready, latest, pauses = routes.ready[shift], routes.latest[shift], arrays.pauses[shift]
     fixed = assign + (work.fixed if routes.row[shift].length == 0 else 0)
-    longest, from_w, to_w = work.max_duration_s, 0, len(opens)
     for k in range(routes.row[shift].length + 1):
         origin, destination = nodes[k].place, nodes[k + 1].place
         in_s, out_s = int64(inward[origin, 0]), int64(onward[destination, 0])
@@ -152,9 +140,8 @@ def _insertions_into(
             earliest, by = _hull(first, last, work.breaks, service_s)
         if earliest > by or (work.far and is_too_far(arrays, routes, shift, k, place)):
             continue
-        if ascending:
-            from_w, to_w = _meeting(opens, closes, earliest, by, from_w)
-        for w in range(from_w, to_w):
+        longest = work.max_duration_s
+        for w in range(len(opens)):
             if cost > ticks[w] or closes[w] < earliest or opens[w] > by:
                 continue
             begin = max(earliest, opens[w])
@@ -167,21 +154,6 @@ def _insertions_into(
                 if lasts_s > longest:
                     continue
             node[w], start[w], ticks[w] = k, begin, cost
-
-
-@inner_kernel
-def _meeting(opens: Ints, closes: Ints, earliest: int, by: int, guess: int) -> tuple[int, int]:
-    """The first of ascending windows that meets the span from `earliest` to `by`, and the one behind the last. guess:
-    where the search for the first begins, that of the position before."""
-    first, count = guess, len(opens)
-    while first > 0 and closes[first - 1] >= earliest:
-        first -= 1
-    while first < count and closes[first] < earliest:
-        first += 1
-    behind = first
-    while behind < count and opens[behind] <= by:
-        behind += 1
-    return first, behind
 
 
 @inner_kernel
