@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import structlog
 from flask import Flask
 from hypothesis import settings as properties
 from sqlalchemy import Engine
@@ -81,6 +82,13 @@ def _settings_of_tests_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(PREFIX) and not name.startswith("DISPATCH_TEST_") and name != NYC311_VARIABLE:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _logs_go_where_they_went() -> Iterator[None]:
+    """What one test configures would write to a stream that is closed in the next."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
