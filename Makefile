@@ -27,7 +27,7 @@ help: ## List the targets
 	@echo '  Options: PYTHON=python3.13 (for a new .venv), PORT=8000, HOST=127.0.0.1, ARGS="..." (for run and test)'
 
 run: $(WARMED) ## Set up, load tomorrow's calls in New York, plan them, show the result, serve it
-	@$(BIN)/dispatch demo --serve --host $(HOST) --port $(PORT) $(ARGS)
+	@DISPATCH_LOG_LEVEL=$${DISPATCH_LOG_LEVEL:-warning} $(BIN)/dispatch demo --serve --host $(HOST) --port $(PORT) $(ARGS)
 
 setup: $(LOCKED_DEV) $(WARMED) ## Set up .venv with everything that the other targets need
 
