@@ -553,7 +553,7 @@ def take_out(
     fair = fairness_ticks(arrays, shift, row.work_s)
     for k in range(first, last + 1):
         if not kept_from <= k < kept_from + kept:
-            _uncount_stop(arrays, routes, shift, int64(nodes[k].visit))
+            _count_stop(arrays, routes, shift, int64(nodes[k].visit), -1)
     for k in range(first - 1, last + 1):
         _count_way(arrays, routes, shift, k, -1)
     for k in range(kept):
@@ -587,13 +587,13 @@ def _move_node(arrays: ProblemArrays, routes: Routes, shift: int, source: int, t
 
 
 @inner_kernel
-def _uncount_stop(arrays: ProblemArrays, routes: Routes, shift: int, visit: int) -> None:
-    """Takes a visit off the sums of its route, but for the ways to and from it."""
+def _count_stop(arrays: ProblemArrays, routes: Routes, shift: int, visit: int, times: int) -> None:
+    """Adds a visit to the sums of a route, but for the ways to and from it, or takes it off where `times` is -1."""
     row, pair = routes.row[shift], arrays.pair[visit, shift]
-    row.cost -= pair.assign
-    row.work_s -= pair.service_s
+    row.cost += times * pair.assign
+    row.work_s += times * pair.service_s
     for kind in range(arrays.load.shape[1]):
-        routes.load[shift, kind] -= arrays.load[visit, kind]
+        routes.load[shift, kind] += times * arrays.load[visit, kind]
 
 
 @inner_kernel
@@ -611,29 +611,15 @@ def _count_way(arrays: ProblemArrays, routes: Routes, shift: int, k: int, times:
 
 @inner_kernel
 def _place_stop(arrays: ProblemArrays, routes: Routes, shift: int, k: int, visit: int) -> None:
-    """Makes the visit node k, its neighbours in place, and adds what it adds to the sums of the route."""
-    work, row, nodes, pair = (
-        arrays.shift[shift],
-        routes.row[shift],
-        routes.node[shift],
-        arrays.pair[visit, shift],
-    )
-    place = arrays.visit[visit].place
-    origin, destination = nodes[k - 1].place, nodes[k + 1].place
-    nodes[k].visit, nodes[k].place = visit, place
+    """Makes the visit node k, which is a copy of the node behind it, and adds what it adds to the sums of the route."""
+    row, nodes = routes.row[shift], routes.node[shift]
+    fair = fairness_ticks(arrays, shift, row.work_s)
+    _count_way(arrays, routes, shift, k - 1, -1)
+    nodes[k].visit, nodes[k].place = visit, arrays.visit[visit].place
     routes.spot[visit].shift, routes.spot[visit].node = shift, k
-    for kind in range(arrays.load.shape[1]):
-        routes.load[shift, kind] += arrays.load[visit, kind]
-    leg, before, fair = arrays.leg, nodes[k - 1].hop, fairness_ticks(arrays, shift, row.work_s)
-    in_s, out_s = int64(leg[origin, place, 0]), int64(leg[place, destination, 0])
-    in_m, out_m = int64(leg[origin, place, 1]), int64(leg[place, destination, 1])
-    nodes[k - 1].hop = in_s * work.per_s + in_m * work.per_m
-    nodes[k].hop = out_s * work.per_s + out_m * work.per_m
-    more_s = in_s + out_s - leg[origin, destination, 0]
-    row.travel_s += more_s
-    row.travel_m += in_m + out_m - leg[origin, destination, 1]
-    row.work_s += more_s + pair.service_s
-    row.cost += nodes[k - 1].hop + nodes[k].hop - before + pair.assign
+    _count_stop(arrays, routes, shift, visit, 1)
+    _count_way(arrays, routes, shift, k - 1, 1)
+    _count_way(arrays, routes, shift, k, 1)
     row.cost += fairness_ticks(arrays, shift, row.work_s) - fair
 
 
