@@ -31,8 +31,8 @@ run: $(WARMED) ## Set up, load tomorrow's calls in New York, plan them, show the
 
 setup: $(LOCKED_DEV) $(WARMED) ## Set up .venv with everything that the other targets need
 
-test: $(LOCKED_DEV) $(WARMED) ## Run every test that this machine can run, and say which were left out
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(LOCKED_DEV) $(WARMED) ## Run every test that this machine can run, one process a core (ARGS=-n0: one)
+	@$(BIN)/python -m pytest -n logical --dist worksteal $(ARGS)
 
 check: $(LOCKED_DEV) ## Check style, types, the direction of imports and the declared dependencies
 	@failed=; \

@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -21,12 +22,7 @@ from dispatch.database import open_engine, open_session
 from dispatch.settings import PREFIX, Settings
 from tests.support.client import ApiClient
 from tests.support.clock import FakeClock
-from tests.support.databases import (
-    copied_postgresql,
-    copied_sqlite,
-    migrated_postgresql,
-    migrated_sqlite_file,
-)
+from tests.support.databases import PostgresqlDatabase, copied_sqlite, migrated_sqlite_file
 from tests.support.machine import FIXTURES, Machine
 from tests.support.services import NYC311_VARIABLE
 
@@ -44,6 +40,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[MACHINE].resources.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    config.stash[MACHINE].share()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of a parallel run has ended; one that crashed leaves no account."""
+    told = getattr(node, "workeroutput", {}).get("machine")
+    if told is not None:
+        node.config.stash[MACHINE].add(told)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["machine"] = session.config.stash[MACHINE].counts()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -97,9 +112,10 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _postgresql_template(machine: Machine) -> Iterator[str]:
-    with migrated_postgresql(machine.find("postgresql")) as name:
-        yield name
+def _postgresql_database(machine: Machine) -> Iterator[PostgresqlDatabase]:
+    database = PostgresqlDatabase(machine.find("postgresql"))
+    yield database
+    database.drop()
 
 
 @pytest.fixture
@@ -110,12 +126,10 @@ def sqlite_url(request: pytest.FixtureRequest, _sqlite_template: Path, tmp_path:
 
 
 @pytest.fixture
-def postgresql_url(
-    request: pytest.FixtureRequest, machine: Machine, _postgresql_template: str
-) -> Iterator[str]:
+def postgresql_url(request: pytest.FixtureRequest, _postgresql_database: PostgresqlDatabase) -> Iterator[str]:
     """URL of a migrated, empty PostgreSQL database."""
     request.node.user_properties.append(("database", "postgresql"))
-    with copied_postgresql(machine.find("postgresql"), _postgresql_template) as url:
+    with _postgresql_database.lent() as url:
         yield url
 
 

@@ -3,13 +3,16 @@
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
+from sqlalchemy import make_url
 from sqlmodel import Session, select
 
 from dispatch.organization import Organization
 from tests.support.clock import START, FakeClock
+from tests.support.databases import PostgresqlDatabase
 from tests.support.machine import FINDERS, Machine
-from tests.support.services import LeftOut
+from tests.support.services import LeftOut, psycopg_dsn
 
 
 @pytest.mark.parametrize("turn", ["first", "second"])
@@ -20,6 +23,53 @@ def test_every_test_has_an_empty_database_of_its_own(session: Session, turn: str
     session.commit()
 
     assert found_before == []
+
+
+@pytest.mark.postgresql
+def test_a_database_is_given_on_emptied_unless_its_tables_were_changed(machine: Machine) -> None:
+    database = PostgresqlDatabase(machine.find("postgresql"))
+    try:
+        with database.lent() as first, psycopg.connect(plain(first), autocommit=True) as left_open:
+            for slug in ("one", "two"):
+                left_open.execute(ORGANIZATION, {"id": slug})
+            left_open.execute(TECHNICIAN)
+        with database.lent() as second, psycopg.connect(plain(second), autocommit=True) as connection:
+            found = connection.execute("SELECT count(*) FROM organization").fetchall()
+            number = connection.execute(f"{TECHNICIAN} RETURNING no").fetchall()
+            connection.execute("CREATE TABLE scratch (n integer)")
+        with database.lent() as third:
+            pass
+    finally:
+        database.drop()
+
+    assert second == first != third
+    assert (found, number) == ([(0,)], [(1,)])
+
+
+ORGANIZATION = """
+INSERT INTO organization (id, slug, name, currency, time_zone, created_at)
+VALUES (%(id)s, %(id)s, 'Acme', 'USD', 'UTC', now())
+"""
+TECHNICIAN = """
+INSERT INTO technician (id, name, lat, lon, languages, time_zone, duty, calendar_version, created_at, version)
+VALUES ('ada', 'Ada', 0, 0, '[]', 'UTC', 'off_duty', 1, now(), 1)
+"""
+
+
+def plain(url: str) -> str:
+    return psycopg_dsn(make_url(url))
+
+
+def test_what_the_processes_of_a_parallel_run_counted_is_added_up() -> None:
+    machine, other = Machine(), Machine()
+    machine.ran["sqlite"] = 2
+    other.ran.update({"sqlite": 1, "postgresql": 4})
+    other.left_out["chromium"] = 3
+
+    machine.add(other.counts())
+
+    assert machine.ran == {"sqlite": 3, "postgresql": 4}
+    assert machine.left_out == {"chromium": 3}
 
 
 def test_the_clock_moves_only_when_told() -> None:

@@ -1,16 +1,18 @@
-"""A migrated, empty database a test, made by copying one that was migrated once."""
+"""A migrated, empty database for each test: on SQLite a copy of a file, on PostgreSQL one that is emptied."""
 
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 
 from dispatch.database import upgrade
+from dispatch.tables import METADATA
 from tests.support.services import PostgresqlServer, psycopg_dsn
 
 PREFIX = "dispatch_test_"
@@ -38,28 +40,73 @@ def sqlite_url(file: Path) -> str:
     return f"sqlite:///{file}"
 
 
-@contextmanager
-def migrated_postgresql(server: PostgresqlServer) -> Iterator[str]:
-    """Name of a database with the newest schema, to be used as a template; dropped at the end."""
-    with _database(server, template="template0") as name:
-        upgrade(_url(server, name))
-        yield name
+class PostgresqlDatabase:
+    """A migrated database for one test after another: to empty it takes a hundredth of the time of making one."""
+
+    def __init__(self, server: PostgresqlServer) -> None:
+        self._server = server
+        self._kept = ExitStack()
+        self._name: str | None = None
+        self._shape: object = None
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """Its URL. It is empty; what is put into it is gone afterwards, whoever is still connected. Where the tables
+        are not as they were, the next test gets another."""
+        name = self._name or self._made()
+        self._name, url = None, _url(self._server, name)
+        yield url
+        with psycopg.connect(psycopg_dsn(make_url(url)), autocommit=True) as connection:
+            connection.execute(DISCONNECT_OTHERS)
+            if _shape(connection) == self._shape:
+                _empty(connection)
+                self._name = name
+
+    def _made(self) -> str:
+        name = self._kept.enter_context(_database(self._server))
+        url = _url(self._server, name)
+        upgrade(url)
+        with psycopg.connect(psycopg_dsn(make_url(url))) as connection:
+            self._shape = _shape(connection)
+        return name
+
+    def drop(self) -> None:
+        """Drops it, and those that were set aside."""
+        self._kept.close()
+
+
+DISCONNECT_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+SHAPE = """
+SELECT string_agg(concat_ws(' ', c.relname, a.attname, a.atttypid), ',' ORDER BY c.relname, a.attname)
+FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relnamespace = 'public'::regnamespace
+"""
+RESTART_NUMBERS = """
+SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) FROM pg_sequences
+"""
+
+
+def _shape(connection: psycopg.Connection[Any]) -> object:
+    """What there is, by name, and which migration made it so."""
+    names = connection.execute(SHAPE).fetchall()
+    if "alembic_version" not in str(names):
+        return names
+    return names, connection.execute("SELECT version_num FROM alembic_version").fetchall()
+
+
+def _empty(connection: psycopg.Connection[Any]) -> None:
+    tables = [sql.Identifier(table.name) for table in reversed(METADATA.sorted_tables)]
+    connection.execute(sql.SQL("; ").join(sql.SQL("DELETE FROM {}").format(table) for table in tables))
+    connection.execute(RESTART_NUMBERS)
 
 
 @contextmanager
-def copied_postgresql(server: PostgresqlServer, template: str) -> Iterator[str]:
-    """URL of a database made from the template; dropped at the end, whoever is still connected."""
-    with _database(server, template=template) as name:
-        yield _url(server, name)
-
-
-@contextmanager
-def _database(server: PostgresqlServer, *, template: str) -> Iterator[str]:
+def _database(server: PostgresqlServer) -> Iterator[str]:
     name = f"{PREFIX}{secrets.token_hex(6)}"
-    _execute(
-        server,
-        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)),
-    )
+    _execute(server, sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
     try:
         yield name
     finally:

@@ -1,20 +1,24 @@
 """What this machine offers the tests, and the account of what was left out for want of it."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from tests.support.services import (
+    POSTGRESQL_URL_VARIABLE,
+    REDIS_URL_VARIABLE,
     LeftOut,
     PostgresqlServer,
     find_chromium,
     find_nyc311,
     find_postgresql,
     find_redis,
+    psycopg_dsn,
 )
 
 FINDERS: dict[str, Callable[[ExitStack], Any]] = {
@@ -54,6 +58,26 @@ class Machine:
         if isinstance(found, LeftOut):
             raise found
         return found
+
+    def share(self) -> None:
+        """Looks for every kind before the processes of a parallel run begin, and names the servers to them: each would
+        start its own."""
+        for kind in FINDERS:
+            with suppress(LeftOut):
+                self.find(kind)
+        if isinstance(server := self._found["postgresql"], PostgresqlServer):
+            os.environ[POSTGRESQL_URL_VARIABLE] = psycopg_dsn(server.url)
+        if isinstance(url := self._found["redis"], str):
+            os.environ[REDIS_URL_VARIABLE] = url
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """What a process of a parallel run tells at its end."""
+        return {"ran": dict(self.ran), "left_out": dict(self.left_out)}
+
+    def add(self, counts: dict[str, dict[str, int]]) -> None:
+        """Takes over what another process counted."""
+        self.ran.update(counts["ran"])
+        self.left_out.update(counts["left_out"])
 
     def require(self, item: pytest.Item) -> None:
         """Skips the test, and counts it, if it needs a kind that is not here."""
