@@ -91,12 +91,14 @@ def machine(pytestconfig: pytest.Config) -> Machine:
     return pytestconfig.stash[MACHINE]
 
 
-@pytest.fixture(autouse=True)
-def _settings_of_tests_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _settings_of_tests_alone() -> Iterator[None]:
     """What the developer has set for an installation must not decide a test."""
-    for name in list(os.environ):
-        if name.startswith(PREFIX) and not name.startswith("DISPATCH_TEST_") and name != NYC311_VARIABLE:
-            monkeypatch.delenv(name)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in list(os.environ):
+            if name.startswith(PREFIX) and not name.startswith("DISPATCH_TEST_") and name != NYC311_VARIABLE:
+                monkeypatch.delenv(name)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """`dispatch serve` in a process of its own, as it runs in an installation."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 from dispatch.settings import PREFIX, Settings
 
 READY_WITHIN_S = 60.0
+END_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,16 @@ def served(settings: Settings, *words: str, **more: str) -> Iterator[Served]:
         try:
             yield Served(_ready(f"http://127.0.0.1:{port}", process), process)
         finally:
-            process.kill()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    """At once, and the processes that it has begun with it: they would outlive its death by a while."""
+    process.send_signal(signal.SIGQUIT)
+    try:
+        process.wait(END_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _ready(url: str, process: subprocess.Popen[Any]) -> str:
