@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 ARGS ?=
+ROUNDS ?= 1000
 OLDEST := 11
 NEWEST := 14
 
@@ -20,7 +21,7 @@ WARMED := $(VENV)/.warmed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run setup test check bench lock clean
+.PHONY: help run setup test nightly check bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +34,11 @@ setup: $(LOCKED_DEV) $(WARMED) ## Set up .venv with everything that the other ta
 
 test: $(LOCKED_DEV) $(WARMED) ## Run every test that this machine can run, one process a core (ARGS=-n0: one)
 	@$(BIN)/python -m pytest -n logical --dist worksteal $(ARGS)
+
+nightly: $(LOCKED_DEV) $(WARMED) ## Race ROUNDS (1000) times on each database, try each property 20 times as often
+	@echo "$(ROUNDS) rounds of 200 clients on the last slot, on each database; 20 times the examples of each property."
+	@DISPATCH_RACE_ROUNDS=$(ROUNDS) HYPOTHESIS_PROFILE=nightly \
+		$(BIN)/python -m pytest -vv -n logical --dist worksteal -m "nightly or hypothesis" --durations=0 --durations-min=10 $(ARGS)
 
 check: $(LOCKED_DEV) ## Check style, types, the direction of imports and the declared dependencies
 	@failed=; \

@@ -23,12 +23,15 @@ from dispatch.settings import PREFIX, Settings
 from tests.support.client import ApiClient
 from tests.support.clock import FakeClock
 from tests.support.databases import PostgresqlDatabase, copied_sqlite, migrated_sqlite_file
+from tests.support.examples import PROFILE, examples
 from tests.support.machine import FIXTURES, Machine
 from tests.support.services import NYC311_VARIABLE
 
-# HYPOTHESIS_PROFILE=fixed tries the same examples each time, so that a run that failed can be had again.
+# HYPOTHESIS_PROFILE=fixed tries the same examples each time, so that a run that failed can be had again; nightly tries
+# others each time, and many more.
 properties.register_profile("fixed", derandomize=True)
-properties.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+properties.register_profile("nightly", max_examples=examples(100), deadline=None, print_blob=True)
+properties.load_profile(PROFILE)
 
 MACHINE = pytest.StashKey[Machine]()
 SECRET = "a secret for tests, longer than 32 characters"

@@ -22,6 +22,7 @@ from dispatch.shift import Shift, local_day
 from dispatch.technician import Engagement, EngagementStatus, Technician
 from optimizer import Plan, Problem, check
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, ZONE, World, clock_time
+from tests.support.examples import examples
 
 WORK = PlanOptions(max_work=300)
 
@@ -291,7 +292,7 @@ def settle_offers(world: World, jobs: list[Job], answers: list[str]) -> None:
 
 
 @hypothesis_settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     homes=st.lists(st.integers(0, 30), min_size=1, max_size=4),

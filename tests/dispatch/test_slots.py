@@ -13,6 +13,7 @@ from dispatch.shift import Shift, add_shift
 from dispatch.slots import find_slots
 from optimizer import recommend
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, ZONE, World, clock_time
+from tests.support.examples import examples
 
 LAST = TOMORROW + timedelta(days=1)
 SHIFTS = st.tuples(st.sampled_from([0, 8, 14, 20, 22, 23, 24, 30, 40]), st.integers(2, 12))
@@ -72,7 +73,7 @@ def can_book(world: World, job: Job, slot_id: str, window: Window) -> bool:
 
 
 @hypothesis_settings(
-    max_examples=10,
+    max_examples=examples(10),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

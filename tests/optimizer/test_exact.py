@@ -32,6 +32,7 @@ from optimizer import (
 from optimizer.exact import MAX_SHIFTS, MAX_VISITS, solve_exact
 from optimizer.objective import TERMS, objective, serve_visits
 from tests.optimizer.worlds import ADA, SINK, TAP, city_day, random_world, rich_world, small_day
+from tests.support.examples import examples
 
 WORLDS = int(os.environ.get("EXACT_WORLDS", "100"))
 WORK = 600
@@ -176,7 +177,7 @@ def subsets(names: frozenset[str]) -> list[frozenset[str]]:
     return found[1:]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(seed=st.integers(0, 10**6), metric=st.booleans())
 def test_the_proven_optimum_is_what_trying_everything_gives(seed: int, metric: bool) -> None:
     problem = random_world(seed, visits=4, shifts=2, metric=metric)
@@ -187,7 +188,7 @@ def test_the_proven_optimum_is_what_trying_everything_gives(seed: int, metric: b
     assert price(problem, exact.plan) == cheapest_by_trying_all(problem, None)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_the_proven_optimum_with_all_rules_is_what_trying_everything_gives(seed: int) -> None:
     """`time_route` starts every stop as early as it can, one after the other. Where a break must be placed, another
@@ -304,7 +305,7 @@ def cheapest_by_hand(problem: Problem) -> tuple[int, int]:
     return best
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_the_proven_optimum_with_crews_and_orders_is_what_trying_everything_gives(seed: int) -> None:
     rich = rich_world(seed, visits=4, shifts=2)
@@ -316,7 +317,7 @@ def test_the_proven_optimum_with_crews_and_orders_is_what_trying_everything_give
     assert price(problem, exact.plan) == cheapest_by_hand(problem)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 10**6), visits=st.integers(1, 8), shifts=st.integers(1, 4))
 def test_every_exact_plan_satisfies_the_verifier_and_costs_what_the_model_says(
     seed: int, visits: int, shifts: int

@@ -36,6 +36,7 @@ from tests.optimizer.worlds import (
     random_world,
     small_day,
 )
+from tests.support.examples import examples
 
 
 def plan_of(problem: Problem, **routes: list[str]) -> Plan:
@@ -193,7 +194,7 @@ def timed(problem: Problem, visit: Visit, window: TimeWindow, shift: str, order:
         return None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 10**6), metric=st.booleans())
 def test_recommendations_are_what_timing_every_position_finds(seed: int, metric: bool) -> None:
     problem = random_world(seed, visits=6, metric=metric)

@@ -32,6 +32,7 @@ from optimizer.search import frozen
 from tests.optimizer.test_exact import by_hand
 from tests.optimizer.test_rules import ADA, BEN, DAY, LAMP, OVEN, SINK, TAP, codes, stop_at, who, world
 from tests.optimizer.worlds import HOUR, MINUTE, rich_world
+from tests.support.examples import examples
 
 BOTH = (Crew(("sink", "lamp")),)
 
@@ -63,7 +64,7 @@ def with_left_out(problem: Problem, plan: Plan) -> Plan:
 # Times
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(seed=st.integers(0, 10**6), data=st.data())
 def test_every_stop_starts_as_early_as_routes_windows_and_links_allow(seed: int, data: st.DataObject) -> None:
     """Held to `by_hand`, which moves starts later one by one until nothing moves. It knows no breaks."""
@@ -124,7 +125,7 @@ def test_a_start_that_has_to_wait_goes_to_the_next_window() -> None:
 # The search
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(seed=st.integers(0, 10**6), visits=st.integers(2, 12), shifts=st.integers(1, 5))
 def test_every_plan_with_crews_and_orders_satisfies_the_verifier(seed: int, visits: int, shifts: int) -> None:
     problem = rich_world(seed, visits, shifts)
@@ -227,7 +228,7 @@ def test_what_comes_first_is_served_at_a_loss_if_what_follows_pays_for_it(prize_
 # What is told
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_nothing_that_would_pay_is_left_out_of_a_plan_with_links(seed: int) -> None:
     problem = rich_world(seed, visits=8, shifts=3)
@@ -237,7 +238,7 @@ def test_nothing_that_would_pay_is_left_out_of_a_plan_with_links(seed: int) -> N
     assert all(left.extra_cents is None or left.extra_cents >= 0 for left in plan.unserved)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_every_recommended_place_of_a_plan_with_links_is_sound(seed: int) -> None:
     problem = rich_world(seed, visits=7, shifts=4)

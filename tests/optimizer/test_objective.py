@@ -26,6 +26,7 @@ from optimizer.objective import TERMS, objective, serve_visits, technician_by_vi
 from optimizer.problem import Sla
 from optimizer.schedule import empty_routes, refresh
 from tests.optimizer.worlds import ADA, BEN, HOUR, MINUTE, OVEN, SINK, TAP, rich_world, small_day
+from tests.support.examples import examples
 
 
 def test_every_term_is_named_and_in_cents() -> None:
@@ -159,7 +160,7 @@ def test_prizes_that_cannot_be_added_up_are_refused() -> None:
         solve(day, max_work=1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_the_search_minimises_the_very_sum_of_the_terms(seed: int) -> None:
     problem = rich_world(seed, links=False)

@@ -23,6 +23,7 @@ from optimizer import (
 )
 from optimizer.arrays import windows_of
 from tests.optimizer.worlds import ADA, BEN, HOUR, LAMP, MINUTE, SINK, TAP, random_world, small_day
+from tests.support.examples import examples
 
 NOON = Break(TimeWindow(12 * HOUR, 12 * HOUR), 30 * MINUTE)
 
@@ -180,7 +181,7 @@ def starts_by_hand(problem: Problem, shift: Shift, visits: list[Visit]) -> list[
     return ways
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 10**6), metric=st.booleans(), stops=st.integers(1, 3))
 def test_breaks_are_placed_as_well_as_trying_every_way_by_hand(seed: int, metric: bool, stops: int) -> None:
     world = random_world(seed, metric=metric)

@@ -33,6 +33,7 @@ from optimizer.schedule import refresh, visits_of
 from optimizer.tails import exchange_tails
 from optimizer.zones import Team
 from tests.optimizer.worlds import ADA, HOUR, LAMP, MINUTE, SINK, TAP, city_day, line, random_world, small_day
+from tests.support.examples import examples
 
 
 def technicians(plan: Plan) -> dict[str, str]:
@@ -48,7 +49,7 @@ def test_a_small_day_is_planned_as_one_would_by_hand() -> None:
     assert plan.unserved == ()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seed=st.integers(0, 10**6), metric=st.booleans())
 def test_every_plan_satisfies_the_verifier(seed: int, metric: bool) -> None:
     problem = random_world(seed, metric=metric)
@@ -58,7 +59,7 @@ def test_every_plan_satisfies_the_verifier(seed: int, metric: bool) -> None:
     assert check(problem, plan) == ()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_the_same_work_and_seed_give_the_same_plan(seed: int) -> None:
     problem = random_world(seed, visits=12, shifts=4)
@@ -68,7 +69,7 @@ def test_the_same_work_and_seed_give_the_same_plan(seed: int) -> None:
     assert replace(once, elapsed_s=0.0) == replace(again, elapsed_s=0.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 10**6), metric=st.booleans())
 def test_nothing_that_fits_within_its_prize_is_left_out(seed: int, metric: bool) -> None:
     problem = random_world(seed, metric=metric)
@@ -82,7 +83,7 @@ def test_nothing_that_fits_within_its_prize_is_left_out(seed: int, metric: bool)
             assert insertion.extra_cents >= prizes[left_out.visit]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_a_start_plan_is_never_made_worse(seed: int) -> None:
     problem = random_world(seed)
@@ -258,7 +259,7 @@ def test_recombination_finds_the_best_match_among_the_routes_seen() -> None:
     assert again.cost == team.best_cost
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 10**6), metric=st.booleans())
 def test_what_the_search_knows_of_its_routes_is_true_after_many_moves(seed: int, metric: bool) -> None:
     team = team_of(random_world(seed, visits=10, metric=metric), seed)
@@ -269,7 +270,7 @@ def test_what_the_search_knows_of_its_routes_is_true_after_many_moves(seed: int,
     stands(team)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 10**6), workers=st.integers(2, 3))
 def test_workers_side_by_side_never_touch_the_same_route_or_visit(seed: int, workers: int) -> None:
     team = team_of(random_world(seed, visits=30, metric=True), seed, workers)

@@ -16,6 +16,7 @@ from optimizer.check import check
 from optimizer.plan import BreakTaken, Plan, Reason, Route, Stop, Unserved
 from optimizer.problem import UNREACHABLE, TimeWindow
 from optimizer.schedule import time_route
+from tests.support.examples import examples
 
 DURATIONS = [[0, 100, 200], [100, 0, 100], [200, 100, 0]]
 DISTANCES = [[0, 1000, 2000], [1000, 0, 1000], [2000, 1000, 0]]
@@ -749,7 +750,7 @@ def damaged_days(draw: st.DrawFn) -> dict[str, Any]:
     return document
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(document=damaged_days(), judged=st.booleans())
 def test_damaged_input_is_answered_or_refused_and_nothing_else(
     document: dict[str, Any], judged: bool
@@ -761,7 +762,7 @@ def test_damaged_input_is_answered_or_refused_and_nothing_else(
     assert answer.code == vroom.OK or (answer.code == vroom.INPUT_ERROR and written["error"])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(document=JSON_VALUES)
 def test_any_json_else_is_refused(document: Any) -> None:
     assert vroom.answer(json.dumps(document).encode(), _nothing_planned).code == vroom.INPUT_ERROR

@@ -16,6 +16,7 @@ from optimizer.problem import TimeWindow
 from optimizer.schedule import Infeasible, time_route
 from optimizer.vroom.times import Bounds, Duty, Task, choose_times, seconds_off
 from tests.optimizer.test_vroom import DISTANCES, DURATIONS, day_with_vehicle, without
+from tests.support.examples import examples
 
 JOB_1, JOB_2 = {"type": "job", "id": 1}, {"type": "job", "id": 2}
 BREAK = {"type": "break", "id": 4}
@@ -230,7 +231,7 @@ def off_s(duty: Duty, begins: tuple[int, ...], departs_at: int, ends_at: int) ->
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(duty=duties())
 def test_no_other_times_are_less_early_and_late(duty: Duty) -> None:
     first, second = duty.tasks
@@ -288,7 +289,7 @@ def given_routes(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(document=given_routes())
 def test_a_route_is_without_violations_exactly_if_it_could_be_planned(document: dict[str, Any]) -> None:
     request = vroom.read_document(document)

@@ -45,6 +45,7 @@ class Visit:
     """window: what was promised, and last: what the ledger of promises says of it."""
 
     id: str
+    organization: str
     status: str
     window: tuple[int, int] | None
     starts: int | None
@@ -93,7 +94,7 @@ BLOCKS = """
 SELECT technician_no, kind, busy_from, work_from, busy_to, lat, lon, appointment_id, hold_id FROM calendar_block
 """
 VISITS = """
-SELECT a.id, a.status, a.window_start, a.window_end, a.scheduled_start, a.technician_no, s.duration_s,
+SELECT a.id, a.organization_id, a.status, a.window_start, a.window_end, a.scheduled_start, a.technician_no, s.duration_s,
        s.buffer_before_s, s.buffer_after_s
 FROM appointment a JOIN service_request r ON r.id = a.service_request_id JOIN service s ON s.id = r.service_id
 """
@@ -145,7 +146,8 @@ def _visit(row: Any, last: tuple[str, int, int] | None) -> Visit:
     window = None if row.window_start is None else (_seconds(row.window_start), _seconds(row.window_end))
     starts = None if row.scheduled_start is None else _seconds(row.scheduled_start)
     buffers = (row.buffer_before_s, row.buffer_after_s)
-    return Visit(row.id, row.status, window, starts, row.technician_no, row.duration_s, *buffers, last)
+    planned = (row.status, window, starts, row.technician_no)
+    return Visit(row.id, row.organization_id, *planned, row.duration_s, *buffers, last)
 
 
 def _seconds(stored: Any) -> int:

@@ -9,10 +9,14 @@ import os
 from collections.abc import Sequence
 from itertools import cycle, islice
 
+import pytest
+
 from tests.races.city import City, Customer, Window, window_of, windows_of
 from tests.races.crowd import Answer, one, only_winner
 
 CUSTOMERS = 200
+pytestmark = pytest.mark.nightly
+
 ROUNDS = int(os.environ.get("DISPATCH_RACE_ROUNDS", "50"))
 
 
