@@ -94,8 +94,8 @@ BLOCKS = """
 SELECT technician_no, kind, busy_from, work_from, busy_to, lat, lon, appointment_id, hold_id FROM calendar_block
 """
 VISITS = """
-SELECT a.id, a.organization_id, a.status, a.window_start, a.window_end, a.scheduled_start, a.technician_no, s.duration_s,
-       s.buffer_before_s, s.buffer_after_s
+SELECT a.id, a.organization_id, a.status, a.window_start, a.window_end, a.scheduled_start, a.technician_no,
+       s.duration_s, s.buffer_before_s, s.buffer_after_s
 FROM appointment a JOIN service_request r ON r.id = a.service_request_id JOIN service s ON s.id = r.service_id
 """
 LEDGER = "SELECT appointment_id, kind, window_start, window_end FROM promise ORDER BY id"
