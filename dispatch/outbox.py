@@ -8,7 +8,7 @@ A row belongs to one promise (`revision`): when the promise moves, is taken back
 of it is dropped, and the row of the newer event tells the news.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -112,7 +112,16 @@ class _Cause:
         expected_at: datetime | None = None,
     ) -> None:
         """Writes a row, unless there is one for the occasion."""
-        row = Notification(
+        self.write([self.row(kind, occasion, due_at, expected_at)])
+
+    def row(
+        self,
+        kind: Kind,
+        occasion: str,
+        due_at: datetime | None = None,
+        expected_at: datetime | None = None,
+    ) -> Notification:
+        return Notification(
             organization_id=self.appointment.organization_id,
             appointment_id=self.appointment.id,
             kind=kind,
@@ -122,10 +131,14 @@ class _Cause:
             expected_at=expected_at,
             created_at=self.at,
         )
+
+    def write(self, rows: Sequence[Notification]) -> None:
+        """All of them, but for those whose occasion has one."""
         on_postgresql = self.session.get_bind().dialect.name == "postgresql"
         insert = postgresql.insert if on_postgresql else sqlite.insert
-        once = insert(Notification).values(row.model_dump()).on_conflict_do_nothing()
-        self.session.exec(once)
+        self.session.exec(
+            insert(Notification).values([row.model_dump() for row in rows]).on_conflict_do_nothing()
+        )
 
     def drop(self, why: str, *kinds: Kind) -> None:
         """Takes back what is pending of the visit; of these kinds, if any are named."""
@@ -170,12 +183,13 @@ def _promised(cause: _Cause, kind: Kind) -> None:
     occasion = f"promise/{revision}"
     if _is_known(cause.session, cause.appointment.id, occasion):
         return
-    cause.drop("superseded")
-    cause.put(kind, occasion)
+    if revision > 1:
+        cause.drop("superseded")
     zone = ZoneInfo(cause.session.get_one(Territory, cause.appointment.territory_id).time_zone)
     assert cause.appointment.window_start is not None
-    for reminder, due_at in reminders(cause.appointment.window_start, zone, cause.at):
-        cause.put(reminder, f"{reminder.value}/{revision}", due_at=due_at)
+    reminding = reminders(cause.appointment.window_start, zone, cause.at)
+    told = [cause.row(reminder, f"{reminder.value}/{revision}", due_at) for reminder, due_at in reminding]
+    cause.write([cause.row(kind, occasion), *told])
 
 
 def _is_known(session: Session, appointment_id: str, occasion: str) -> bool:

@@ -25,7 +25,7 @@ from dispatch.planning import (
 from dispatch.settings import Settings
 from dispatch.slots import Slot, find_slots
 from dispatch.standing import SHIFT_BEFORE, Opening, calendars_of
-from dispatch.technician import Technician, technician_by_id
+from dispatch.technician import Technician
 from dispatch.territory import Territory
 from optimizer import Infeasible, recommend
 
@@ -53,9 +53,11 @@ def place(
         chosen, range_ = technician_no, range_of([window], zone)
         if chosen is None:
             opening = _cheapest(session, settings, job, window, zone)
-            chosen = technician_by_id(session, opening.insertion.technician).no
-            range_ = min(opening.begins, range_[0]), max(opening.ends, range_[1])
-        assert chosen is not None
+            chosen = opening.technician_no
+            begins, ends = (
+                datetime.fromtimestamp(at, UTC) for at in (opening.hours.start, opening.hours.end)
+            )
+            range_ = min(begins, range_[0]), max(ends, range_[1])
         try:
             with session.begin_nested():
                 return _place_with(session, settings, job, window, chosen, range_)
@@ -81,7 +83,6 @@ def _place_with(
     session: Session, settings: Settings, job: Job, window: Window, technician_no: int, range_: Window
 ) -> list[Appointment]:
     """range_: what the technician's shift lies in. Raises `CalendarMoved` where there is no room any more."""
-    lock_calendar(session, technician_no)
     day = _standing(session, settings, job, window, technician_no, range_)
     elsewhere = day.blocks.get(job.appointment.id)
     if elsewhere is not None and not is_routed(day, job.appointment.id):
@@ -106,6 +107,7 @@ def _standing(
         asking=job,
         windows=[window],
         technician_nos=[technician_no],
+        lock=True,
     )
 
 

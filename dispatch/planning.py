@@ -10,8 +10,10 @@ before the work.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, or_, select
 
 from dispatch.appointment import ENDED, UNDER_WAY, Appointment, Status
@@ -194,7 +196,8 @@ class DayReader:
     """Reads a range of time of an organization's technicians and gathers it into a `WorkingDay`.
 
     technician_nos: only these; by default all that the organization has engaged and not suspended. leaving_from: nobody
-    who has not begun leaves earlier.
+    who has not begun leaves earlier. briefly: of the visits that stand only what decides how they may move is read at
+    once, the rest when it is looked at. lock: their calendars until the transaction ends.
     """
 
     def __init__(
@@ -205,17 +208,21 @@ class DayReader:
         range_: Window,
         technician_nos: Collection[int] | None = None,
         leaving_from: datetime | None = None,
+        *,
+        briefly: bool = False,
+        lock: bool = False,
     ) -> None:
         self._session, self._settings, self._organization_id = session, settings, organization_id
         self._leaving_from = epoch(leaving_from) if leaving_from is not None else 0
         self._tolerance_s = settings.start_tolerance_s
-        self._people = _working_people(session, organization_id, technician_nos)
+        self._people = _working_people(session, organization_id, technician_nos, lock=lock)
         self._technician_ids = {
             technician.no: technician.id for technician, _ in self._people if technician.no is not None
         }
         self._times = working_times(session, [technician for technician, _ in self._people], *range_)
         begin, end = _hull(self._times, range_)
         self._blocks = blocks_between(session, list(self._times), epoch(begin), epoch(end))
+        self._briefly = briefly
         self._places: list[Place] = []
         self._rows: dict[tuple[float, float], int] = {}
         self._visits: dict[str, Visit] = {}
@@ -229,7 +236,8 @@ class DayReader:
         blocks = [
             block for block in self._blocks if block.appointment_id not in left_out and block.lat is not None
         ]
-        jobs = jobs_by_id(self._session, [block.appointment_id for block in blocks if block.appointment_id])
+        ids = [block.appointment_id for block in blocks if block.appointment_id]
+        jobs = jobs_by_id(self._session, ids, briefly=self._briefly)
         agreed = _with_open_offer(self._session, list(jobs))
         for block in blocks:
             job = jobs.get(block.appointment_id or "")
@@ -391,11 +399,12 @@ def load_standing(
     asking: Job | None = None,
     windows: Iterable[Window] = (),
     technician_nos: Collection[int] | None = None,
+    lock: bool = False,
 ) -> WorkingDay:
     """The calendars of a range with everything kept: visits stay with their technician and order and may move in time
     inside what was promised and agreed. `asking` is one more visit, to be tried in `windows`; where it stands in a
-    calendar already, it counts as removed."""
-    reader = DayReader(session, settings, organization_id, range_, technician_nos)
+    calendar already, it counts as removed. lock: the calendars until the transaction ends."""
+    reader = DayReader(session, settings, organization_id, range_, technician_nos, briefly=True, lock=lock)
     reader.keep(except_=[asking.appointment.id] if asking else [])
     if asking is not None:
         reader.add(asking, merged(windows))
@@ -469,22 +478,33 @@ def jobs_to_plan(session: Session, territory: Territory, range_: Window) -> list
     return [Job(*rows) for rows in session.exec(query)]
 
 
-def jobs_by_id(session: Session, appointment_ids: Sequence[str]) -> dict[str, Job]:
-    """By appointment id."""
+_BRIEF_OF_APPOINTMENT = (
+    "organization_id", "service_request_id", "status", "window_start", "window_end", "scheduled_start", "agreed_start",
+    "technician_no", "travel_s", "travel_m", "pinned", "pinned_time", "version",
+)  # fmt: skip
+
+
+def jobs_by_id(session: Session, appointment_ids: Sequence[str], *, briefly: bool = False) -> dict[str, Job]:
+    """By appointment id. briefly: see `DayReader`."""
     query = (
         select(Appointment, ServiceRequest, Service)
         .where(Appointment.service_request_id == ServiceRequest.id, ServiceRequest.service_id == Service.id)
         .where(col(Appointment.id).in_(appointment_ids))
     )
+    if briefly:
+        of_appointment = [getattr(Appointment, name) for name in _BRIEF_OF_APPOINTMENT]
+        of_request: Any = ServiceRequest.service_id
+        query = query.options(load_only(*of_appointment), load_only(of_request))
     return {rows[0].id: Job(*rows) for rows in session.exec(query)}
 
 
 def job_of(session: Session, appointment: Appointment) -> Job:
-    return jobs_by_id(session, [appointment.id])[appointment.id]
+    request = session.get_one(ServiceRequest, appointment.service_request_id)
+    return Job(appointment, request, session.get_one(Service, request.service_id))
 
 
 def _working_people(
-    session: Session, organization_id: str, technician_nos: Collection[int] | None
+    session: Session, organization_id: str, technician_nos: Collection[int] | None, *, lock: bool = False
 ) -> list[tuple[Technician, Engagement]]:
     query = (
         select(Technician, Engagement)
@@ -494,6 +514,8 @@ def _working_people(
     )
     if technician_nos is not None:
         query = query.where(col(Technician.no).in_(technician_nos))
+    if lock:
+        query = query.with_for_update(of=Technician).execution_options(populate_existing=True)
     return list(session.exec(query))
 
 

@@ -12,16 +12,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import groupby
 from threading import Lock
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Engine, func
 from sqlmodel import Session, select
 
 from dispatch.catalogue import Service
-from dispatch.planning import DayReader, Job, Window, WorkingDay, asked_visit, merged, travel_provider
+from dispatch.planning import DayReader, Job, Window, WorkingDay, asked_visit, travel_provider
 from dispatch.service_request import Priority
 from dispatch.settings import Settings
 from dispatch.shift import LONGEST_DERIVED
@@ -41,13 +42,14 @@ MOST_DAYS, MOST_ORGANIZATIONS = 60, 100
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where a visit costs least in one window. window: the index of those asked for. begins, ends: of the shift.
-    beside_others: next to another organization's visit, so that its cost is told rounded."""
+    """Where a visit costs least in one window. window: the index of those asked for. technician_no: whose shift it is.
+    hours: of the shift, in seconds of the epoch. beside_others: next to another organization's visit, so that its cost
+    is told rounded."""
 
     window: int
     insertion: Insertion
-    begins: datetime
-    ends: datetime
+    technician_no: int
+    hours: TimeWindow
     beside_others: bool
 
     @property
@@ -59,26 +61,29 @@ class Opening:
 @dataclass
 class _Day:
     """The shifts that begin on one day of UTC. stamps: by technician number, of the calendars that were read. shifts:
-    by technician number their ids. foreign: by shift, which of its stops are not the organization's."""
+    by technician number their ids; owner: the other way round. foreign: by shift, which of its stops are not the
+    organization's."""
 
     routes: StandingRoutes = field(default_factory=StandingRoutes)
     stamps: dict[int, int] = field(default_factory=dict)
     shifts: dict[int, list[str]] = field(default_factory=dict)
+    owner: dict[str, int] = field(default_factory=dict)
     foreign: dict[str, tuple[bool, ...]] = field(default_factory=dict)
 
     def forget(self, numbers: Iterable[int]) -> None:
         for no in numbers:
             self.stamps.pop(no, None)
-            gone = self.shifts.pop(no, [])
-            self.routes.drop(gone)
-            for shift_id in gone:
-                del self.foreign[shift_id]
+            self.routes.drop(self.shifts.pop(no, []))
 
     def put(self, read: WorkingDay, shifts: Sequence[Shift]) -> None:
-        """Those shifts of what was read, with their routes."""
+        """Those shifts of what was read, with their routes, in the place of all that their technicians had."""
+        chosen = {shift.id for shift in shifts}
+        for technician in read.technicians.values():
+            assert technician.no is not None
+            gone = [shift_id for shift_id in self.shifts.pop(technician.no, []) if shift_id not in chosen]
+            self.routes.drop(gone)
         if not shifts:
             return
-        chosen = {shift.id for shift in shifts}
         routes = tuple(route for route in read.plan.routes if route.shift in chosen)
         stops = {route.shift: [stop.visit for stop in route.stops] for route in routes}
         routed = {visit_id for visit_ids in stops.values() for visit_id in visit_ids}
@@ -89,24 +94,25 @@ class _Day:
             no = read.technicians[shift.technician].no
             assert no is not None
             self.shifts.setdefault(no, []).append(shift.id)
+            self.owner[shift.id] = no
             self.foreign[shift.id] = tuple(visit_id not in read.jobs for visit_id in stops.get(shift.id, []))
 
     def openings(self, asked: "_Asked") -> Iterator[Opening]:
         """For each window that some shift of this day can keep, the cheapest."""
-        for found in self.routes.cheapest(asked.visit, asked.at, asked.windows, asked.ways):
-            hours = self.routes.shift(found.shift).window
+        for found in self.routes.cheapest(asked.visit, asked.at, asked.opens, asked.closes, asked.ways):
             beside = self.foreign[found.shift][max(0, found.position - 1) : found.position + 1]
-            begins, ends = (datetime.fromtimestamp(instant, UTC) for instant in (hours.start, hours.end))
-            yield Opening(found.window, found, begins, ends, any(beside))
+            hours = self.routes.shift(found.shift).window
+            yield Opening(found.window, found, self.owner[found.shift], hours, any(beside))
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A visit, where it is and when it may start."""
+    """A visit, where it is and when it may start: the first and the last instants of the windows."""
 
     visit: Visit
     at: Point
-    windows: Sequence[TimeWindow]
+    opens: NDArray[np.int64]
+    closes: NDArray[np.int64]
     ways: Ways
 
 
@@ -151,24 +157,22 @@ class Calendars:
         dates: Sequence[date],
     ) -> Iterator[tuple["_Day", _Asked]]:
         """The days to ask, and what to ask them. In whose calendar the visit stands is asked without it, apart."""
-        visit = asked_visit(session, job, merged(windows), self._technician_ids)
-        asked = _Asked(
-            visit,
-            Point(job.place.lat, job.place.lon),
-            job.windows_at_place(windows),
-            travel_provider(settings).ways,
-        )
+        whole = (windows[0][0], max(end for _, end in windows))
+        visit = asked_visit(session, job, [whole], self._technician_ids)
+        instants = np.array([(job.at_place_from(start), job.at_place_from(end)) for start, end in windows])
+        at, ways = Point(job.place.lat, job.place.lon), travel_provider(settings).ways
+        asked = _Asked(visit, at, instants[:, 0].copy(), instants[:, 1].copy(), ways)
         own = job.appointment.technician_no
         if own is not None and own in self._technician_ids:
             read = self._reader(session, settings, dates, [own])
             read.keep(except_=[job.appointment.id])
             day, without = read.day(), _Day()
-            without.put(day, [shift for at in dates for shift in _beginning(day, at)])
+            without.put(day, [shift for on in dates for shift in _beginning(day, on)])
             yield without, asked
             excluded = visit.excluded | {self._technician_ids[own]}
             asked = replace(asked, visit=replace(visit, excluded=excluded))
-        for at in dates:
-            yield self._days[at], asked
+        for on in dates:
+            yield self._days[on], asked
 
     def _read(self, session: Session, settings: Settings, dates: Sequence[date]) -> None:
         """Brings these days up to date."""
@@ -184,21 +188,33 @@ class Calendars:
             del self._technician_ids[no]
         for day in self._days.values():
             day.forget(gone)
-        stale = {at: self._stale(at, stamps) for at in dates}
-        for numbers, run in groupby(dates, key=stale.__getitem__):
-            some = list(run)
-            for first in range(0, len(numbers), READ_AT_A_TIME):
-                self._read_some(session, settings, some, numbers[first : first + READ_AT_A_TIME], stamps)
+        known = sorted(on for on, day in self._days.items() if day.stamps)
+        for on in dates:
+            self._days.setdefault(on, _Day())
+            self._days.move_to_end(on)
+        for run in _runs(known):
+            self._read_all(session, settings, run, self._changed(set(run) & set(dates), stamps), stamps)
+        for run in _runs([on for on in dates if not self._days[on].stamps]):
+            self._read_all(session, settings, run, list(stamps), stamps)
         while len(self._days) > max(MOST_DAYS, len(dates)):
             self._days.popitem(last=False)
 
-    def _stale(self, at: date, stamps: Mapping[int, int]) -> tuple[int, ...]:
-        """Whose calendars are to be read for a day, which is used now."""
-        day = self._days.setdefault(at, _Day())
-        self._days.move_to_end(at)
-        if day.stamps == stamps:
-            return ()
-        return tuple(no for no, stamp in stamps.items() if day.stamps.get(no) != stamp)
+    def _changed(self, dates: Collection[date], stamps: Mapping[int, int]) -> list[int]:
+        """Whose calendars are not what they were when one of these days was read. They are read anew for all days that
+        are remembered beside it, once instead of day by day."""
+        days = [self._days[on] for on in dates if self._days[on].stamps != stamps]
+        return [no for no, stamp in stamps.items() if any(day.stamps.get(no) != stamp for day in days)]
+
+    def _read_all(
+        self,
+        session: Session,
+        settings: Settings,
+        dates: Sequence[date],
+        numbers: Sequence[int],
+        stamps: Mapping[int, int],
+    ) -> None:
+        for first in range(0, len(numbers), READ_AT_A_TIME):
+            self._read_some(session, settings, dates, numbers[first : first + READ_AT_A_TIME], stamps)
 
     def _read_some(
         self,
@@ -215,16 +231,14 @@ class Calendars:
             assert technician.no is not None
             self._technician_ids[technician.no] = technician.id
         for at in dates:
-            day = self._days[at]
-            day.forget(numbers)
-            day.put(read, _beginning(read, at))
-            day.stamps |= {no: stamps[no] for no in numbers}
+            self._days[at].put(read, _beginning(read, at))
+            self._days[at].stamps |= {no: stamps[no] for no in numbers}
 
     def _reader(
         self, session: Session, settings: Settings, dates: Sequence[date], numbers: Collection[int]
     ) -> DayReader:
         range_ = (_midnight(dates[0]) - SHIFT_BEFORE, _midnight(dates[-1]) + DAY)
-        return DayReader(session, settings, self._organization_id, range_, numbers)
+        return DayReader(session, settings, self._organization_id, range_, numbers, briefly=True)
 
 
 _remembered: WeakKeyDictionary[Engine, OrderedDict[str, Calendars]] = WeakKeyDictionary()
@@ -258,7 +272,8 @@ def _stamps(session: Session, organization_id: str) -> dict[int, int]:
         Engagement.organization_id == organization_id,
         Engagement.status == EngagementStatus.ACTIVE,
     )
-    return {no: stamp for no, stamp in session.exec(query) if no is not None}
+    rows: Sequence[tuple[int, int]] = session.connection().execute(query).tuples().all()
+    return dict(rows)
 
 
 def _catalogue(session: Session, organization_id: str) -> tuple[int, int]:
@@ -276,6 +291,17 @@ def _dates(windows: Sequence[Window]) -> list[date]:
     first = (windows[0][0] - LONGEST_DERIVED).date()
     last = max(end for _, end in windows).date()
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def _runs(dates: Sequence[date]) -> list[list[date]]:
+    """Days that follow on each other, together."""
+    runs: list[list[date]] = []
+    for on in dates:
+        if runs and on - runs[-1][-1] == DAY:
+            runs[-1].append(on)
+        else:
+            runs.append([on])
+    return runs
 
 
 def _midnight(at: date) -> datetime:

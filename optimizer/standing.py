@@ -18,7 +18,7 @@ from optimizer.eligibility import UNLIMITED, Fleet, broken_rules
 from optimizer.insertion import Insertion, PreparedRoutes, insertions_into
 from optimizer.kernel import allocating_kernel
 from optimizer.plan import Plan
-from optimizer.problem import InvalidProblem, Problem, Shift, TimeWindow, TravelMatrix, Visit, Weights
+from optimizer.problem import InvalidProblem, Problem, Shift, TravelMatrix, Visit, Weights
 from optimizer.schedule import NODE, ROW, SPOT, Routes, has_room
 from optimizer.travel import Place, ground_points
 
@@ -31,7 +31,7 @@ FEWEST_SHIFTS, FEWEST_STOPS = 8, 6
 
 Ways = Callable[[NDArray[np.float64]], NDArray[np.int32]]
 """From points (`travel.ground_points`, shape (6, n)) the seconds and metres between the first and each, as long back as
-there, shape (n, 2): `Geodesic.ways`."""
+there, shape (2, n): `Geodesic.ways`."""
 
 
 @allocating_kernel
@@ -129,15 +129,16 @@ class StandingRoutes:
                 self._free.append(row)
 
     def cheapest(
-        self, visit: Visit, at: Place, windows: Sequence[TimeWindow], ways: Ways
+        self, visit: Visit, at: Place, opens: Ints, closes: Ints, ways: Ways
     ) -> tuple[Insertion, ...]:
         """For each window that some shift can keep the cheapest insertion, of equal ones the earliest, in the order of
-        the windows, which are sorted by time. at: where the visit is, whatever `place` it says."""
-        if not self._row_of or not windows:
+        the windows. at: where the visit is, whatever `place` it says. opens, closes: the first and the last instant of
+        each window, both in order of time."""
+        if not self._row_of:
             return ()
         fleet, legs = self._towards(at, ways)
         asked = replace(visit, place=0)
-        count = len(windows)
+        count = len(opens)
         shift_of, node = np.empty(count, np.int32), np.empty(count, np.int32)
         start, ticks = np.empty(count, np.int64), np.empty(count, np.int64)
         service_s = fleet.service_s(asked)
@@ -149,8 +150,8 @@ class StandingRoutes:
             legs,
             service_s,
             np.zeros(0, np.int64),
-            np.array([window.start for window in windows], np.int64),
-            np.array([window.end for window in windows], np.int64),
+            opens,
+            closes,
             shift_of,
             node,
             start,
@@ -202,21 +203,19 @@ class StandingRoutes:
         """The fleet as seen from a place, and the ways there."""
         self._points[:, [ASKED]] = ground_points((at,))
         legs = ways(self._points)
-        legs[NOWHERE] = 0
+        legs[:, NOWHERE] = 0
         if self._fleet is None:
             self._fleet = self._fleet_of_rows()
-        star = cast(TravelMatrix, Star(legs[:, 1:]))
-        return replace(self._fleet, travel=star), legs
+        star = cast(TravelMatrix, Star(legs[1][:, None]))
+        return replace(self._fleet, travel=star), legs.T
 
     def _fleet_of_rows(self) -> Fleet:
-        homes = self._routes.node["place"][:, 0].tolist()
+        """Each shift sets out from its first node."""
         nowhere = TravelMatrix(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.int32))
-        placed = [
-            replace(shift, start_place=None if home == NOWHERE else home)
-            for shift, home in zip(self._shifts, homes, strict=False)
-        ]
-        spare = [placed[-1]] * (len(self._standing) - len(placed))
-        return Fleet.of([*placed, *spare], nowhere)
+        spare = [self._shifts[-1]] * (len(self._standing) - len(self._shifts))
+        homes = self._routes.node["place"][:, 0].astype(np.int64)
+        homes[homes == NOWHERE] = -1
+        return replace(Fleet.of([*self._shifts, *spare], nowhere), start_place=homes)
 
     def _row_for(self, shift: Shift) -> int:
         row = self._row_of.get(shift.id)

@@ -348,13 +348,13 @@ class Geodesic:
         return TravelMatrix(duration_s, distance_m)
 
     def ways(self, points: NDArray[np.float64], departs_at: datetime | None = None) -> NDArray[np.int32]:
-        """Seconds and metres between the first of `ground_points` and each, as long there as back, shape (places, 2):
+        """Seconds and metres between the first of `ground_points` and each, as long there as back, shape (2, places):
         the figures that `matrix` has for them."""
         ways = np.empty((2, points.shape[1]), np.int32)
         _fill_whole_row(
             points, 0, self.detour, self._s_per_m(departs_at), float(self.parking_s), ways[0], ways[1]
         )
-        return np.ascontiguousarray(ways.T)
+        return ways
 
     def leg(self, start: Place, end: Place, departs_at: datetime | None = None) -> tuple[int, int]:
         """Seconds and metres of one way, the figures that `matrix` has for it."""

@@ -75,6 +75,13 @@ def grid(days: int, length_s: int, step_s: int = HOUR) -> list[TimeWindow]:
     return [TimeWindow(start, start + length_s) for start in range(0, days * DAY_S, step_s)]
 
 
+def ask(
+    standing: StandingRoutes, asked: Visit, at: Place, windows: list[TimeWindow]
+) -> tuple[Insertion, ...]:
+    opens, closes = (np.array([getattr(window, end) for window in windows]) for end in ("start", "end"))
+    return standing.cheapest(asked, at, opens, closes, Geodesic().ways)
+
+
 def best_by_window(found: tuple[Insertion, ...]) -> dict[int, tuple[int, int, int, int]]:
     best: dict[int, tuple[int, int, int, int]] = {}
     for each in found:
@@ -108,7 +115,7 @@ def test_the_answer_is_that_of_one_problem(seed: int, length_s: int, order: obje
     for shift in shifts:
         standing.put(*of_one(problem, plan, shift), places)
 
-    found = standing.cheapest(asked, places[asked.place], windows, Geodesic().ways)
+    found = ask(standing, asked, places[asked.place], windows)
 
     truth = recommend(problem, plan, asked.id, windows).insertions
     assert best_by_window(found) == best_by_window(truth)
@@ -123,19 +130,19 @@ def test_a_route_is_replaced_and_a_shift_leaves(seed: int) -> None:
     windows = grid(2, HOUR)
     standing = StandingRoutes()
     standing.put(problem, plan, places)
-    before = standing.cheapest(asked, places[asked.place], windows, Geodesic().ways)
+    before = ask(standing, asked, places[asked.place], windows)
 
     emptied, gone = problem.shifts[0], problem.shifts[-1]
     standing.put(replace(problem, visits=(), shifts=(emptied,)), Plan((), ()), places)
     standing.drop([gone.id, "never here"])
     left = replace(problem, shifts=problem.shifts[:-1])
     rest = Plan(tuple(route for route in plan.routes if route.shift not in (emptied.id, gone.id)), ())
-    found = standing.cheapest(asked, places[asked.place], windows, Geodesic().ways)
+    found = ask(standing, asked, places[asked.place], windows)
     assert best_by_window(found) == best_by_window(recommend(left, rest, asked.id, windows).insertions)
 
     standing.put(*of_one(problem, plan, emptied), places)
     standing.put(*of_one(problem, plan, gone), places)
-    again = standing.cheapest(asked, places[asked.place], windows, Geodesic().ways)
+    again = ask(standing, asked, places[asked.place], windows)
     assert best_by_window(again) == best_by_window(before)
 
 
@@ -155,7 +162,7 @@ def test_room_is_made_for_longer_routes_and_more_breaks() -> None:
     plan = solve(replace(problem, visits=many), max_work=20)
     standing.put(replace(problem, visits=many), plan, places)
 
-    found = standing.cheapest(asked, places[1], [day], Geodesic().ways)
+    found = ask(standing, asked, places[1], [day])
 
     assert best_by_window(found) == best_by_window(recommend(problem, plan, "asked", [day]).insertions)
     assert len(standing) == 1
@@ -164,7 +171,7 @@ def test_room_is_made_for_longer_routes_and_more_breaks() -> None:
 def test_nobody_there_offers_nothing() -> None:
     asked = Visit("asked", 0, 600, (TimeWindow(0, HOUR),))
 
-    assert StandingRoutes().cheapest(asked, Place(40.7, -74), [TimeWindow(0, HOUR)], Geodesic().ways) == ()
+    assert ask(StandingRoutes(), asked, Place(40.7, -74), [TimeWindow(0, HOUR)]) == ()
 
 
 @pytest.mark.parametrize("cap", [{"max_travel_m": 1000}, {"max_travel_s": 1000}, {"max_duration_s": 1000}])
