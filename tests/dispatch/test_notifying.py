@@ -18,7 +18,7 @@ from dispatch.customer import Channel as Means
 from dispatch.customer import Customer
 from dispatch.database import transaction
 from dispatch.day import progress
-from dispatch.events import SYSTEM, record
+from dispatch.events import SYSTEM, events_of, record
 from dispatch.feedback import Feedback
 from dispatch.links import revoke_tracking
 from dispatch.outbox import Kind, Notification, State
@@ -169,13 +169,68 @@ def test_a_channel_that_keeps_failing_is_given_up(telling: Telling) -> None:
     assert (row.state, row.why, row.attempts) == (State.GIVEN_UP, "attempts", notifying.MOST_ATTEMPTS)
 
 
-def test_what_is_refused_for_good_is_not_tried_again(telling: Telling) -> None:
+def test_what_is_refused_for_good_at_every_address_is_not_tried_again_and_a_dispatcher_can_see_it(
+    telling: Telling,
+) -> None:
     telling.promise()
-    telling.channel.failures = [NotSent("no such address", for_good=True)]
+    telling.channel.failures = [NotSent("no such address", for_good=True)] * 2
 
     telling.send()
 
     assert telling.row(Kind.BOOKED).state is State.GIVEN_UP
+    with Session(telling.engine) as session:
+        last = events_of(session, telling.appointment_id)[-1]
+    assert (last.type, last.by) == ("notification.given_up", "system")
+    assert last.after == {"message": "booked", "why": "refused"}
+
+
+def test_who_is_refused_at_the_preferred_address_is_told_at_the_other_at_once(telling: Telling) -> None:
+    telling.customer(preferred_channel=Means.EMAIL)
+    telling.promise()
+    telling.channel.failures = [NotSent("no such mailbox", for_good=True)]
+
+    message = telling.message()
+
+    assert (message.means, message.to) == (Means.SMS, "+12125550123")
+    assert telling.row(Kind.BOOKED).state is State.SENT
+
+
+def test_a_channel_that_stays_away_leaves_the_next_tries_to_the_other_address(telling: Telling) -> None:
+    telling.promise()
+    tried = []
+
+    def refuse(message: Message) -> None:
+        tried.append(message.means)
+        raise NotSent("busy")
+
+    telling.channel.on_send = refuse
+    for _ in range(6):
+        telling.send()
+        telling.clock.advance(hours=1)
+
+    assert tried == [Means.SMS] * 2 + [Means.EMAIL] * 2 + [Means.SMS] * 2
+
+
+def test_who_has_one_address_is_tried_there_again(telling: Telling) -> None:
+    telling.customer(email=None)
+    telling.promise()
+    telling.channel.failures = [NotSent("busy")] * 4
+
+    for _ in range(4):
+        telling.send()
+        telling.clock.advance(minutes=10)
+
+    assert telling.message().means is Means.SMS
+
+
+def test_chat_is_written_to_those_alone_who_prefer_it(telling: Telling) -> None:
+    telling.channel.carries = frozenset({Means.SMS, Means.CHAT})
+    telling.promise()
+    first = telling.message()
+    telling.customer(preferred_channel=Means.CHAT)
+    telling.promise(AFTERNOON, PromiseKind.CHANGED)
+
+    assert (first.means, telling.message().means) == (Means.SMS, Means.CHAT)
 
 
 def test_two_senders_do_not_send_the_same(telling: Telling) -> None:
