@@ -15,11 +15,11 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Index, UniqueConstraint, update
+from sqlalchemy import Index, UniqueConstraint, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Field, Session, SQLModel, col, select
+from sqlmodel import Field, Session, SQLModel, col, or_, select
 
-from dispatch.appointment import Appointment
+from dispatch.appointment import ENDED, Appointment
 from dispatch.columns import enum_type
 from dispatch.ids import new_id
 from dispatch.shift import instant
@@ -83,7 +83,7 @@ class Notification(SQLModel, table=True):
     due_at: datetime
     state: State = Field(default=State.PENDING, sa_type=enum_type(State))
     attempts: int = 0
-    ended_at: datetime | None = None
+    ended_at: datetime | None = Field(default=None, index=True)
     why: str | None = Field(default=None, max_length=24)
     expected_at: datetime | None = None
     created_at: datetime
@@ -268,6 +268,28 @@ def _completed(cause: _Cause) -> None:
     revision = cause.appointment.promise_revision
     cause.put(Kind.DONE, f"done/{revision}")
     cause.put(Kind.RATE_US, f"rate_us/{revision}", due_at=cause.at + RATE_AFTER)
+
+
+def forget_told(session: Session, told_before: datetime, limit: int = 500) -> int:
+    """Deletes what was sent, dropped or given up before then; gives back how many. Not while the visit is still to
+    come: that it was told of is what keeps it from being told again."""
+    query = (
+        select(Notification.id)
+        .join(Appointment, col(Appointment.id) == Notification.appointment_id)
+        .where(
+            col(Notification.ended_at) < told_before,
+            Notification.state != State.PENDING,
+            or_(
+                col(Appointment.window_end).is_(None),
+                col(Appointment.window_end) < told_before,
+                col(Appointment.status).in_(ENDED),
+            ),
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Notification)
+    )
+    forgotten = session.exec(delete(Notification).where(col(Notification.id).in_(session.exec(query).all())))
+    return forgotten.rowcount
 
 
 _RULES: Mapping[str, Callable[[_Cause], None]] = {

@@ -80,6 +80,12 @@ class Settings(BaseSettings):
         "21:00-08:00",
         description="Local hours in which customers are told nothing but news of the same day; off for none.",
     )
+    outbox_days: int = Field(
+        90,
+        ge=1,
+        le=3_660,
+        description="Days after which what customers were told is forgotten, once the visit is over.",
+    )
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), description="Networks, comma-separated, that webhooks may reach although they are private."
     )

@@ -24,7 +24,7 @@ from dispatch.links import revoke_tracking
 from dispatch.outbox import Kind, Notification, State
 from dispatch.planning import Window
 from dispatch.promise import PromiseKind
-from dispatch.worker import Worker
+from dispatch.worker import Worker, run_due
 from tests.dispatch.world import DISPATCHER, NOW, World, clock_time
 from tests.support.channels import FakeChannel
 from tests.support.clock import FakeClock
@@ -445,6 +445,46 @@ def test_nobody_is_asked_at_night_how_it_was(telling: Telling) -> None:
     telling.clock.move_to(clock_time(8) + timedelta(days=1))
 
     assert (at_night, telling.send()) == ([], ["rate_us"])
+
+
+# What is kept
+
+
+def kinds_kept(telling: Telling, now: datetime) -> set[Kind]:
+    """After the worker's turn."""
+    run_due(telling.engine, telling.world.settings, now)
+    with Session(telling.engine) as session:
+        return set(session.exec(select(Notification.kind)))
+
+
+def test_what_was_told_is_forgotten_after_a_time_and_what_is_due_never(telling: Telling) -> None:
+    telling.promise()
+    telling.send()
+    keeps = timedelta(days=telling.world.settings.outbox_days)
+
+    last_day = kinds_kept(telling, MORNING[1] + keeps)
+    later = kinds_kept(telling, MORNING[1] + keeps + timedelta(seconds=1))
+
+    assert last_day == {Kind.BOOKED, Kind.DAY_BEFORE, Kind.ON_THE_DAY}
+    assert later == {Kind.DAY_BEFORE, Kind.ON_THE_DAY}, "these were never sent"
+
+
+def test_what_was_told_of_a_visit_to_come_is_not_forgotten_and_so_not_told_again(telling: Telling) -> None:
+    in_a_year = NOW.date() + timedelta(days=365)
+    telling.promise((clock_time(9, day=in_a_year), clock_time(11, day=in_a_year)))
+    telling.send()
+
+    kept = kinds_kept(telling, NOW + timedelta(days=200))
+
+    assert Kind.BOOKED in kept
+
+
+def test_what_was_told_of_a_cancelled_visit_is_forgotten_too(telling: Telling) -> None:
+    telling.promise()
+    telling.cancel()
+    telling.send()
+
+    assert kinds_kept(telling, NOW + timedelta(days=91)) == set()
 
 
 # To whom, and in which words
