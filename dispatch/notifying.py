@@ -62,6 +62,8 @@ _TRUE_WHILE: Mapping[Kind, tuple[Status, ...]] = {
 """In which states of the visit each may still be told."""
 _URGENT = frozenset({Kind.ON_THE_WAY, Kind.RUNNING_LATE, Kind.ARRIVED, Kind.DONE})
 """News of this very moment, which no quiet hour holds back."""
+_MOVABLE = frozenset({Kind.BOOKED, Kind.CHANGED, Kind.TECHNICIAN_CONFIRMED, *REMINDERS})
+"""Told while another time can still be chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,8 +325,9 @@ def _written(
     window = appointment.window_start, appointment.window_end
     assert window[0] is not None
     assert window[1] is not None
+    organization = session.get_one(Organization, appointment.organization_id)
     values = {
-        "organization": session.get_one(Organization, appointment.organization_id).name,
+        "organization": organization.name,
         "service": session.get_one(Service, request.service_id).name,
         "day": words.day(window[0], zone),
         "window": words.window(window[0], window[1], zone),
@@ -335,7 +338,8 @@ def _written(
         values["delay"] = words.duration(row.expected_at - window[1])
     subject, body = words.message(row.kind.value, values)
     parts = [_with_eta(session, settings, row.kind, appointment, words, zone, now, body)]
-    parts += [f"{words.line(name)}\n{url}" for name, url in _links(settings, row.kind, appointment)]
+    links = _links(settings, row.kind, appointment, organization)
+    parts += [f"{words.line(name)}\n{url}" for name, url in links]
     return subject, "\n\n".join(parts)
 
 
@@ -358,19 +362,24 @@ def _with_eta(
     eta = expected_arrival(session, settings, appointment, now) if kind is Kind.ON_THE_WAY else None
     if eta is None:
         return body
-    return f"{body} {words.line('eta', {'eta': words.window(expected(eta[0]), expected(eta[1]), zone)})}"
+    told = words.line("eta", {"eta": words.window(expected(eta[0]), expected(eta[1]), zone)})
+    return words.sentences(body, told)
 
 
-def _links(settings: Settings, kind: Kind, appointment: Appointment) -> list[tuple[str, str]]:
-    """What stands above each link, and the link; none where a dispatcher has taken the visit's link back."""
-    if appointment.tracking_revoked or kind in (Kind.CANCELLED, Kind.ARRIVED, Kind.DONE):
+def _links(
+    settings: Settings, kind: Kind, appointment: Appointment, organization: Organization
+) -> list[tuple[str, str]]:
+    """What stands above each link, and the link; none into a visit whose link a dispatcher has taken back."""
+    if kind is Kind.CANCELLED:
+        return [("rebook", f"{settings.public_url}/book/{organization.slug}")]
+    if appointment.tracking_revoked or kind in (Kind.ARRIVED, Kind.DONE):
         return []
     follow = ("follow", tracking_url(settings, appointment))
     if kind is Kind.RATE_US:
         return [("rate", follow[1])]
-    if kind not in REMINDERS:
+    if kind not in _MOVABLE:
         return [follow]
     move = ("move", action_url(settings, appointment, "move"))
-    if appointment.customer_confirmed_at is not None:
+    if kind not in REMINDERS or appointment.customer_confirmed_at is not None:
         return [follow, move]
     return [("confirm", action_url(settings, appointment, "confirm")), move]

@@ -537,7 +537,7 @@ def test_a_channel_gets_only_what_it_can_carry(telling: Telling) -> None:
         ("en-GB", "Tuesday, 24 November", "between 9 am and 11 am"),
         ("de-AT", "Dienstag, 24. November", "zwischen 09:00 und 11:00 Uhr"),
         ("es", "martes, 24 de noviembre", "de 09:00 a 11:00"),
-        ("pl", "wtorek, 24 listopada", "w godzinach 09:00–11:00"),
+        ("pl", "wtorek, 24 listopada", "między 09:00 a 11:00"),
         ("ru", "вторник, 24 ноября", "с 09:00 до 11:00"),
         ("fa-IR", "سه‌شنبه ۲۴ نوامبر", "بین ساعت ۰۹:۰۰ و ۱۱:۰۰"),
         ("zh-Hans-CN", "11月24日（星期二）", "09:00至11:00之间"),

@@ -195,7 +195,7 @@ def test_a_delay_reaches_the_next_customer_before_its_window_ends(acme: Acme, to
     sent = told()
 
     assert sent == ["running_late"]
-    assert "and are sorry for it" in told.bodies["running_late"]
+    assert "we are sorry, we are running about" in told.bodies["running_late"]
     assert told() == []
 
 
