@@ -37,6 +37,8 @@ RATE_AFTER = timedelta(hours=2)
 """After the visit, when what was repaired has been tried."""
 TELLING_CHANGE = timedelta(minutes=15)
 """A delay is told again only if it changed by more."""
+MOST_TOLD_DELAYS = 3
+"""Of one promise: a delay that grows while somebody forgets to say that it is over is no news."""
 
 
 class Kind(StrEnum):
@@ -229,8 +231,8 @@ def _late(cause: _Cause) -> None:
     assert cause.appointment.window_end is not None
     if expected_at is None or expected_at <= cause.appointment.window_end:
         return
-    told = _last_told_delay(cause.session, cause.appointment)
-    if told is not None and abs(expected_at - told) <= TELLING_CHANGE:
+    told = _told_delays(cause.session, cause.appointment)
+    if len(told) >= MOST_TOLD_DELAYS or (told and abs(expected_at - told[0]) <= TELLING_CHANGE):
         return
     cause.drop("superseded", Kind.RUNNING_LATE)
     cause.put(Kind.RUNNING_LATE, f"late/{cause.event_id}", expected_at=expected_at)
@@ -245,7 +247,8 @@ def expected_arrival(appointment: Appointment, after: Mapping[str, Any]) -> date
     return None
 
 
-def _last_told_delay(session: Session, appointment: Appointment) -> datetime | None:
+def _told_delays(session: Session, appointment: Appointment) -> list[datetime]:
+    """Which arrivals were told or are about to be, of the present promise, the newest first."""
     query = (
         select(Notification.expected_at)
         .where(
@@ -255,9 +258,8 @@ def _last_told_delay(session: Session, appointment: Appointment) -> datetime | N
             col(Notification.state).in_((State.PENDING, State.SENT)),
         )
         .order_by(col(Notification.created_at).desc(), col(Notification.id).desc())
-        .limit(1)
     )
-    return session.exec(query).first()
+    return [at for at in session.exec(query) if at is not None]
 
 
 def _on_site(cause: _Cause) -> None:
