@@ -24,6 +24,7 @@ from api.openapi import INFO, OPENAPI_VERSION, SECURITY_SCHEMES, Problem, comple
 from api.operations import operations
 from api.optimization import optimization
 from api.plans import plans
+from api.promises import promises
 from api.schemas import NoBody
 from api.service_requests import service_requests
 from api.shifts import shifts
@@ -50,6 +51,7 @@ RESOURCES = (
     offers,
     board,
     plans,
+    promises,
     tracking,
     optimization,
 )

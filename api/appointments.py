@@ -69,7 +69,8 @@ class AppointmentEvent(Answer):
 
 
 class AppointmentOut(Answer):
-    """A visit. arrival_window: what the customer was told; scheduled: what is planned inside it; actual: what was."""
+    """A visit. arrival_window: what the customer was told; scheduled: what is planned inside it; actual: what was.
+    customer_confirmed_at: when the customer said that somebody will be there in the present window."""
 
     id: str
     service_request_id: str
@@ -82,6 +83,7 @@ class AppointmentOut(Answer):
     technician: AssignedTechnician | None
     pinned: bool
     pinned_time: bool
+    customer_confirmed_at: Instant | None
     version: int
     events: list[AppointmentEvent]
 

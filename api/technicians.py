@@ -350,7 +350,8 @@ class PositionOut(Answer):
 
 class StopOut(Answer):
     """A visit in a technician's day. travel_s and travel_m lead to it. place: for a freelancer or partner the
-    neighbourhood, without an address, until it has accepted and from a day after the visit."""
+    neighbourhood, without an address, until it has accepted and from a day after the visit. customer_confirmed_at: when
+    the customer said that somebody will be there."""
 
     appointment_id: str
     place: PlaceOut
@@ -360,6 +361,7 @@ class StopOut(Answer):
     travel_s: int
     travel_m: int
     status: str
+    customer_confirmed_at: Instant | None
 
     @classmethod
     def of(cls, stop: RouteStop) -> Self:
@@ -379,6 +381,7 @@ class StopOut(Answer):
             travel_s=stop.travel_s,
             travel_m=stop.travel_m,
             status=visit.status.value,
+            customer_confirmed_at=visit.customer_confirmed_at,
         )
 
 

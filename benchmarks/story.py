@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -47,7 +47,7 @@ class Client:
 
     def __init__(self, port: int, tally: Tally, key: str | None = None) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._tally = tally
+        self.tally = tally
         self.key = key
 
     def call(self, name: str, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
@@ -62,14 +62,33 @@ class Client:
         took_ms = (time.perf_counter() - began) * 1000
         if answer.status >= 300:
             raise RuntimeError(f"{name}: {answer.status} {content[:200]!r}")
-        with self._tally.lock:
-            self._tally.times_ms.setdefault(name, []).append(took_ms)
+        with self.tally.lock:
+            self.tally.times_ms.setdefault(name, []).append(took_ms)
         return json.loads(content)
 
 
 @contextmanager
 def served(url: str) -> Iterator[tuple[int, str]]:
     """A server on the database; its port and a dispatcher's key."""
+    with serving(url) as (port, ours):
+        ours(
+            "organizations",
+            "create",
+            "bench",
+            "--name",
+            "Bench",
+            "--currency",
+            "USD",
+            "--time-zone",
+            "America/New_York",
+        )
+        yield port, ours("keys", "create", "--organization", "bench", "--role", "dispatcher").splitlines()[-1]
+
+
+@contextmanager
+def serving(url: str, *options: str) -> Iterator[tuple[int, Callable[..., str]]]:
+    """A server on the database, with these options of `dispatch serve`; its port, and the command line on the same
+    database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -85,24 +104,12 @@ def served(url: str) -> Iterator[tuple[int, str]]:
         def ours(*arguments: str) -> str:
             return subprocess.check_output([*command, *arguments], env=environment, text=True).strip()
 
-        ours(
-            "organizations",
-            "create",
-            "bench",
-            "--name",
-            "Bench",
-            "--currency",
-            "USD",
-            "--time-zone",
-            "America/New_York",
-        )
-        key = ours("keys", "create", "--organization", "bench", "--role", "dispatcher").splitlines()[-1]
         server = subprocess.Popen(
-            [*command, "serve", "--port", str(port)], env=environment, stderr=subprocess.DEVNULL
+            [*command, "serve", "--port", str(port), *options], env=environment, stderr=subprocess.DEVNULL
         )
         try:
             _await(port)
-            yield port, key
+            yield port, ours
         finally:
             server.terminate()
             server.wait(30)

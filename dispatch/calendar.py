@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from sqlalchemy import BigInteger, CheckConstraint, delete, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from dispatch.columns import enum_type
@@ -87,7 +88,7 @@ def claim(session: Session, technician: Technician, version: int) -> None:
     )
     if session.exec(statement).rowcount != 1:
         raise CalendarMoved
-    session.refresh(technician, ["calendar_version"])
+    set_committed_value(technician, "calendar_version", version + 1)
 
 
 def discreet(travel_s: int, travel_m: int) -> tuple[int, int]:

@@ -1,4 +1,5 @@
-"""The ways by which messages leave: the log (which sends nothing), a directory that a gateway empties, a mail server.
+"""The ways by which messages leave: the log (which sends nothing), a directory that a gateway empties, a mail server,
+the services that apprise knows.
 
 A channel may get a message twice, with the same id: what takes it from there can tell.
 """
@@ -8,7 +9,7 @@ import os
 import smtplib
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from email.message import EmailMessage
@@ -19,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from dispatch.carriers import NotCarried, carry
 from dispatch.customer import Channel as Means
 from dispatch.settings import Settings
 
@@ -149,21 +151,46 @@ class SmtpChannel:
             opened.close()
 
 
+class AppriseChannel:
+    """A service of apprise for each means. A text and a chat have no subject; mail is HTML, which can say in which
+    direction it is read."""
+
+    def __init__(self, templates: Mapping[Means, str]) -> None:
+        self._templates = templates
+        self.carries = frozenset(templates)
+
+    def send(self, message: Message) -> None:
+        is_mail = message.means is Means.EMAIL
+        title, body = (_one_line(message.subject), as_html(message)) if is_mail else ("", message.body)
+        template = self._templates[message.means]
+        try:
+            carry(template, message.to, message.id, title, body, as_html=is_mail)
+        except NotCarried as failure:
+            raise NotSent(str(failure), for_good=failure.for_good) from failure
+
+
 def as_mail(message: Message, sender: str) -> EmailMessage:
     """Plain text, and the same as HTML, which can say in which direction it is read."""
     mail = EmailMessage()
     mail["From"], mail["To"] = sender, message.to
-    mail["Subject"] = " ".join(message.subject.split())
+    mail["Subject"] = _one_line(message.subject)
     mail["Message-ID"] = f"<{message.id}@{sender.rpartition('@')[2].rstrip('>')}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail["Content-Language"] = message.language
     mail.set_content(message.body)
-    lines = "<br>\n".join(_linked(line) for line in message.body.splitlines())
-    mail.add_alternative(
-        f'<!doctype html><html lang="{message.language}" dir="{message.direction}"><body><p>{lines}</p></body></html>',
-        subtype="html",
-    )
+    mail.add_alternative(as_html(message), subtype="html")
     return mail
+
+
+def as_html(message: Message) -> str:
+    """The body as a page of its own."""
+    lines = "<br>\n".join(_linked(line) for line in message.body.splitlines())
+    head = f'<!doctype html><html lang="{message.language}" dir="{message.direction}">'
+    return f"{head}<body><p>{lines}</p></body></html>"
+
+
+def _one_line(subject: str) -> str:
+    return " ".join(subject.split())
 
 
 def _linked(line: str) -> str:
@@ -180,3 +207,14 @@ def open_channel(settings: Settings) -> Channel:
             return DirectoryChannel(settings.data_dir / "outbox")
         case "smtp":
             return SmtpChannel(settings.smtp_url.get_secret_value(), settings.mail_from)
+        case "apprise":
+            return AppriseChannel(_services(settings))
+
+
+def _services(settings: Settings) -> dict[Means, str]:
+    named = {
+        Means.SMS: settings.apprise_sms,
+        Means.EMAIL: settings.apprise_email,
+        Means.CHAT: settings.apprise_chat,
+    }
+    return {means: url.get_secret_value() for means, url in named.items() if url.get_secret_value()}

@@ -97,6 +97,7 @@ def _open_sqlite(url: str, *, foreign_keys: bool) -> Engine:
 def open_session(engine: Engine, *, read_only: bool = False) -> Session:
     """A session. With `read_only` SQLite takes no write lock and either database refuses to write."""
     session = Session(engine)
+    hold_what_is_read(session)
     if read_only:
         connection = session.connection(execution_options={READ_ONLY: True})
         if connection.dialect.name == "postgresql":
@@ -104,10 +105,18 @@ def open_session(engine: Engine, *, read_only: bool = False) -> Session:
     return session
 
 
+def hold_what_is_read(session: Session) -> None:
+    """A session alone forgets a row that nobody refers to, and asks the database again; this one keeps its rows as
+    long as it lives, so that to `get` one twice is one query."""
+    held: list[Any] = session.info.setdefault("held", [])
+    event.listen(session, "loaded_as_persistent", lambda _, row: held.append(row))
+
+
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
     """A session that commits at the end of the block and rolls back on any error."""
     with available(), Session(engine) as session, session.begin():
+        hold_what_is_read(session)
         yield session
 
 
@@ -116,6 +125,7 @@ def run(engine: Engine, work: Callable[[Session], Result]) -> Result:
     for _ in range(ATTEMPTS - 1):
         try:
             with Session(engine) as session, session.begin():
+                hold_what_is_read(session)
                 return work(session)
         except DBAPIError as error:
             if not is_retryable(error):

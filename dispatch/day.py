@@ -138,13 +138,39 @@ def _note_times(session: Session, appointment: Appointment, to: Status, by: Acto
     if to is Status.ON_SITE:
         appointment.actual_start = now
         if appointment.is_promised:
-            window = promised_window(appointment)
-            if now <= window[1]:
-                enter(session, appointment.organization_id, appointment.id, PromiseKind.KEPT, window, now, by)
-            else:
-                _break(session, appointment, by, now)
+            _note_arrival(session, appointment, by, now)
     elif to in (Status.COMPLETED, Status.CANNOT_COMPLETE):
         appointment.actual_end = now
+        if appointment.is_promised:
+            _note_result_of_early_arrival(session, appointment, to, by, now)
+
+
+def _note_arrival(session: Session, appointment: Appointment, by: Actor, now: datetime) -> None:
+    """In the window it keeps the promise, after it breaks it; before it, how the visit ends will tell."""
+    begins, ends = promised_window(appointment)
+    if now > ends:
+        _break(session, appointment, by, now)
+    elif now >= begins:
+        _keep(session, appointment, by, now)
+
+
+def _note_result_of_early_arrival(
+    session: Session, appointment: Appointment, to: Status, by: Actor, now: datetime
+) -> None:
+    """Who was served early has no more to wait for. Who was to be at home only later, and found to be away, was
+    promised something else."""
+    begins = promised_window(appointment)[0]
+    if appointment.actual_start is None or appointment.actual_start >= begins:
+        return
+    if to is Status.COMPLETED or now >= begins:
+        _keep(session, appointment, by, now)
+    else:
+        _break(session, appointment, by, now)
+
+
+def _keep(session: Session, appointment: Appointment, by: Actor, now: datetime) -> None:
+    window = promised_window(appointment)
+    enter(session, appointment.organization_id, appointment.id, PromiseKind.KEPT, window, now, by)
 
 
 def _break(session: Session, appointment: Appointment, by: Actor, now: datetime) -> None:

@@ -18,6 +18,8 @@ from dispatch.settings import Settings
 
 TOKEN_BYTES = 24
 """192 bits."""
+ACTION_TOKEN_BYTES = 16
+"""128 bits, beside the tracking token that goes with it: texts are short."""
 
 Action = Literal["confirm", "move"]
 """To say that somebody will be there; to choose another time."""
@@ -25,13 +27,13 @@ Action = Literal["confirm", "move"]
 
 def tracking_token(settings: Settings, appointment: Appointment) -> str:
     """The token of the appointment's link, the same every time until it is revoked."""
-    message = f"tracking/{appointment.id}/{appointment.tracking_revision}".encode()
-    return _signature(settings, message)
+    message = f"tracking/{appointment.id}/{appointment.tracking_revision}"
+    return _signature(settings, message, TOKEN_BYTES)
 
 
-def _signature(settings: Settings, message: bytes) -> str:
-    digest = hmac.digest(settings.secret.get_secret_value().encode(), message, "sha256")
-    return base64.urlsafe_b64encode(digest[:TOKEN_BYTES]).decode()
+def _signature(settings: Settings, message: str, length: int) -> str:
+    digest = hmac.digest(settings.secret.get_secret_value().encode(), message.encode(), "sha256")
+    return base64.urlsafe_b64encode(digest[:length]).decode().rstrip("=")
 
 
 def tracking_url(settings: Settings, appointment: Appointment) -> str:
@@ -40,24 +42,16 @@ def tracking_url(settings: Settings, appointment: Appointment) -> str:
 
 def action_token(settings: Settings, appointment: Appointment, action: Action) -> str:
     """Lets whoever has it and the tracking link do this, until the promised window ends or the promise moves."""
-    assert appointment.window_end is not None
-    return _action_token(settings, appointment, action, int(appointment.window_end.timestamp()))
-
-
-def _action_token(settings: Settings, appointment: Appointment, action: Action, until: int) -> str:
     revisions = f"{appointment.tracking_revision}/{appointment.promise_revision}"
-    message = f"{action}/{appointment.id}/{revisions}/{until}".encode()
-    return f"{until:x}.{_signature(settings, message)}"
+    return _signature(settings, f"{action}/{appointment.id}/{revisions}", ACTION_TOKEN_BYTES)
 
 
 def permits(settings: Settings, appointment: Appointment, action: Action, token: str, now: datetime) -> bool:
     """Whether the token is one of the appointment's, for this and for the present promise, and not over."""
-    try:
-        until = int(token.partition(".")[0], 16)
-    except ValueError:
+    if appointment.window_end is None or now > appointment.window_end:
         return False
-    wanted = _action_token(settings, appointment, action, until)
-    return hmac.compare_digest(wanted.encode(), token.encode()) and now.timestamp() <= until
+    wanted = action_token(settings, appointment, action)
+    return hmac.compare_digest(wanted.encode(), token.encode())
 
 
 def action_url(settings: Settings, appointment: Appointment, action: Action) -> str:

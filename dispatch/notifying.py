@@ -6,7 +6,7 @@ nothing is told after a cancellation, nor what a newer row tells better. A cance
 message is on its way to the channel comes too late for it; its own row follows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from dispatch.channels import Channel, Message, NotSent
 from dispatch.customer import Channel as Means
 from dispatch.customer import Customer
 from dispatch.database import open_session, transaction
+from dispatch.events import SYSTEM, record
 from dispatch.feedback import Feedback
 from dispatch.links import action_url, tracking_url
 from dispatch.organization import Organization
@@ -38,6 +39,10 @@ LEASE = timedelta(minutes=5)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 MOST_ATTEMPTS = 12
 """With pauses that double up to an hour: given up after some seven hours."""
+TRIES_EACH = 2
+"""So often one address is tried before another one of the customer has its turn."""
+NOT_TOLD = "notification.given_up"
+"""The event of a message that reached nobody."""
 log = structlog.get_logger(__name__)
 
 _AHEAD = (Status.UNASSIGNED, Status.SCHEDULED, Status.DISPATCHED)
@@ -57,6 +62,8 @@ _TRUE_WHILE: Mapping[Kind, tuple[Status, ...]] = {
 """In which states of the visit each may still be told."""
 _URGENT = frozenset({Kind.ON_THE_WAY, Kind.RUNNING_LATE, Kind.ARRIVED, Kind.DONE})
 """News of this very moment, which no quiet hour holds back."""
+_MOVABLE = frozenset({Kind.BOOKED, Kind.CHANGED, Kind.TECHNICIAN_CONFIRMED, *REMINDERS})
+"""Told while another time can still be chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +116,17 @@ def _take_up(session: Session, now: datetime) -> Notification | None:
             session.flush()
             session.expunge(row)
             return row
-        _give_up(row, now, "attempts")
+        _give_up(session, row, now, "attempts")
         session.add(row)
         session.flush()
     return None
 
 
-def _give_up(row: Notification, now: datetime, why: str) -> None:
+def _give_up(session: Session, row: Notification, now: datetime, why: str) -> None:
+    """A dispatcher reads it among the events of the visit, and may telephone."""
     row.end(State.GIVEN_UP, now, why)
+    after = {"message": row.kind.value, "why": why}
+    record(session, row.organization_id, row.appointment_id, NOT_TOLD, now, SYSTEM, after=after)
     log.error("customer_not_told", notification_id=row.id, kind=row.kind.value, why=why)
 
 
@@ -130,16 +140,28 @@ def _tell(
     """Whether it left."""
     with open_session(engine, read_only=True) as session:
         prepared = prepare(session, settings, channel.carries, taken, clock())
-    if not isinstance(prepared, Message):
+    if isinstance(prepared, _Dropped | _Held):
         _settle(engine, taken, prepared, clock())
         return False
-    try:
-        channel.send(prepared)
-    except NotSent as failure:
-        _settle(engine, taken, failure, clock())
-        return False
-    _settle(engine, taken, None, clock())
-    return True
+    failure = _send(channel, prepared)
+    _settle(engine, taken, failure, clock())
+    return failure is None
+
+
+def _send(channel: Channel, messages: Sequence[Message]) -> NotSent | None:
+    """The first that the channel takes; who is refused at one address for good may be reached at the next. Gives back
+    why none left."""
+    failure = None
+    for message in messages:
+        try:
+            channel.send(message)
+        except NotSent as refusal:
+            failure = refusal
+            if not refusal.for_good:
+                break
+        else:
+            return None
+    return failure
 
 
 def _settle(
@@ -153,11 +175,11 @@ def _settle(
         if outcome is None:
             row.end(State.SENT, now)
         elif is_ours:
-            _note(row, outcome, now)
+            _note(session, row, outcome, now)
         session.add(row)
 
 
-def _note(row: Notification, outcome: _Dropped | _Held | NotSent, now: datetime) -> None:
+def _note(session: Session, row: Notification, outcome: _Dropped | _Held | NotSent, now: datetime) -> None:
     match outcome:
         case _Dropped(why):
             row.end(State.DROPPED, now, why)
@@ -165,7 +187,7 @@ def _note(row: Notification, outcome: _Dropped | _Held | NotSent, now: datetime)
             row.due_at = until
             row.attempts -= 1
         case NotSent(for_good=True):
-            _give_up(row, now, "refused")
+            _give_up(session, row, now, "refused")
         case _:
             row.due_at = now + min(FIRST_PAUSE * 2 ** (row.attempts - 1), LONGEST_PAUSE)
             log.warning(
@@ -178,8 +200,9 @@ def _note(row: Notification, outcome: _Dropped | _Held | NotSent, now: datetime)
 
 def prepare(
     session: Session, settings: Settings, carries: frozenset[Means], row: Notification, now: datetime
-) -> Message | _Dropped | _Held:
-    """The message as it is to leave now; or why it must not, or not yet."""
+) -> list[Message] | _Dropped | _Held:
+    """The message as it is to leave now, to each address of the customer in the order in which they are tried; or why
+    it must not leave, or not yet."""
     appointment = session.get_one(Appointment, row.appointment_id)
     zone = ZoneInfo(session.get_one(Territory, appointment.territory_id).time_zone)
     overtaken = _overtaken(session, row, appointment, zone, now)
@@ -193,20 +216,22 @@ def prepare(
     reached = _reached(customer, carries)
     if isinstance(reached, _Dropped):
         return reached
-    means, to = reached
     words = wording(customer.language)
     subject, body = _written(session, settings, row, appointment, request, words, zone, now)
-    return Message(
-        id=row.id,
-        kind=row.kind.value,
-        appointment_id=appointment.id,
-        means=means,
-        to=to,
-        subject=subject,
-        body=body,
-        language=words.language,
-        direction=words.direction,
-    )
+    return [
+        Message(
+            id=row.id,
+            kind=row.kind.value,
+            appointment_id=appointment.id,
+            means=means,
+            to=to,
+            subject=subject,
+            body=body,
+            language=words.language,
+            direction=words.direction,
+        )
+        for means, to in _in_turn(reached, row.attempts)
+    ]
 
 
 def _overtaken(
@@ -262,16 +287,26 @@ def quiet_until(quiet: tuple[time, time] | None, zone: ZoneInfo, now: datetime) 
     return None
 
 
-def _reached(customer: Customer, carries: frozenset[Means]) -> tuple[Means, str] | _Dropped:
-    """As the customer prefers, else by what is known and can be used; a text before mail."""
+Address = tuple[Means, str]
+
+
+def _reached(customer: Customer, carries: frozenset[Means]) -> list[Address] | _Dropped:
+    """As the customer prefers, then by what else is known and can be used; a text before mail. A chat is by the phone's
+    number, and only with those who want it."""
     if customer.preferred_channel is Means.NONE:
         return _Dropped("unwanted")
-    known = {Means.SMS: customer.phone, Means.EMAIL: customer.email}
-    for means in (customer.preferred_channel, Means.SMS, Means.EMAIL):
-        to = known.get(means) if means is not None else None
-        if means is not None and means in carries and to:
-            return means, to
-    return _Dropped("unreachable")
+    known = {Means.SMS: customer.phone, Means.CHAT: customer.phone, Means.EMAIL: customer.email}
+    wanted: dict[Means, None] = dict.fromkeys(
+        means for means in (customer.preferred_channel, Means.SMS, Means.EMAIL) if means
+    )
+    reached = [(means, to) for means in wanted if means in carries and (to := known[means])]
+    return reached or _Dropped("unreachable")
+
+
+def _in_turn(addresses: list[Address], attempts: int) -> list[Address]:
+    """From the one whose turn it is at this attempt."""
+    first = (attempts - 1) // TRIES_EACH % len(addresses)
+    return addresses[first:] + addresses[:first]
 
 
 # In which words
@@ -290,8 +325,9 @@ def _written(
     window = appointment.window_start, appointment.window_end
     assert window[0] is not None
     assert window[1] is not None
+    organization = session.get_one(Organization, appointment.organization_id)
     values = {
-        "organization": session.get_one(Organization, appointment.organization_id).name,
+        "organization": organization.name,
         "service": session.get_one(Service, request.service_id).name,
         "day": words.day(window[0], zone),
         "window": words.window(window[0], window[1], zone),
@@ -302,7 +338,8 @@ def _written(
         values["delay"] = words.duration(row.expected_at - window[1])
     subject, body = words.message(row.kind.value, values)
     parts = [_with_eta(session, settings, row.kind, appointment, words, zone, now, body)]
-    parts += [f"{words.line(name)}\n{url}" for name, url in _links(settings, row.kind, appointment)]
+    links = _links(settings, row.kind, appointment, organization)
+    parts += [f"{words.line(name)}\n{url}" for name, url in links]
     return subject, "\n\n".join(parts)
 
 
@@ -325,19 +362,24 @@ def _with_eta(
     eta = expected_arrival(session, settings, appointment, now) if kind is Kind.ON_THE_WAY else None
     if eta is None:
         return body
-    return f"{body} {words.line('eta', {'eta': words.window(expected(eta[0]), expected(eta[1]), zone)})}"
+    told = words.line("eta", {"eta": words.window(expected(eta[0]), expected(eta[1]), zone)})
+    return words.sentences(body, told)
 
 
-def _links(settings: Settings, kind: Kind, appointment: Appointment) -> list[tuple[str, str]]:
-    """What stands above each link, and the link; none where a dispatcher has taken the visit's link back."""
-    if appointment.tracking_revoked or kind in (Kind.CANCELLED, Kind.ARRIVED, Kind.DONE):
+def _links(
+    settings: Settings, kind: Kind, appointment: Appointment, organization: Organization
+) -> list[tuple[str, str]]:
+    """What stands above each link, and the link; none into a visit whose link a dispatcher has taken back."""
+    if kind is Kind.CANCELLED:
+        return [("rebook", f"{settings.public_url}/book/{organization.slug}")]
+    if appointment.tracking_revoked or kind in (Kind.ARRIVED, Kind.DONE):
         return []
     follow = ("follow", tracking_url(settings, appointment))
     if kind is Kind.RATE_US:
         return [("rate", follow[1])]
-    if kind not in REMINDERS:
+    if kind not in _MOVABLE:
         return [follow]
     move = ("move", action_url(settings, appointment, "move"))
-    if appointment.customer_confirmed_at is not None:
+    if kind not in REMINDERS or appointment.customer_confirmed_at is not None:
         return [follow, move]
     return [("confirm", action_url(settings, appointment, "confirm")), move]

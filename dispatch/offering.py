@@ -125,7 +125,7 @@ def _asked_engagement(session: Session, technician: Technician, organization_id:
 
 def _plan_with(session: Session, settings: Settings, job: Job, technician: Technician, now: datetime) -> None:
     try:
-        retimed = place(session, settings, job, ahead_of(_window(session, job), now), [technician])
+        retimed = place(session, settings, job, ahead_of(_window(session, job), now), technician.no)
     except SlotTaken as error:
         raise NoLongerFits(detail="The visit does not fit into this technician's calendar.") from error
     note_retimed(session, retimed, SYSTEM, now)
@@ -148,6 +148,7 @@ def _detour_s(session: Session, settings: Settings, job: Job, technician: Techni
     appointment = job.appointment
     assert appointment.scheduled_start is not None
     assert appointment.scheduled_end is not None
+    assert technician.no is not None
     windows = [(appointment.scheduled_start, appointment.scheduled_start)]
     day = load_standing(
         session,
@@ -156,7 +157,7 @@ def _detour_s(session: Session, settings: Settings, job: Job, technician: Techni
         (appointment.scheduled_start, appointment.scheduled_end),
         asking=job,
         windows=windows,
-        technicians=[technician],
+        technician_nos=[technician.no],
     )
     found = recommend(day.problem, day.plan, appointment.id, job.windows_at_place(windows))
     least = min((insertion.extra_travel_s for insertion in found.insertions), default=appointment.travel_s)

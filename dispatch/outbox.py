@@ -8,18 +8,18 @@ A row belongs to one promise (`revision`): when the promise moves, is taken back
 of it is dropped, and the row of the newer event tells the news.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Index, UniqueConstraint, update
+from sqlalchemy import Index, UniqueConstraint, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Field, Session, SQLModel, col, select
+from sqlmodel import Field, Session, SQLModel, col, or_, select
 
-from dispatch.appointment import Appointment
+from dispatch.appointment import ENDED, Appointment
 from dispatch.columns import enum_type
 from dispatch.ids import new_id
 from dispatch.shift import instant
@@ -37,6 +37,8 @@ RATE_AFTER = timedelta(hours=2)
 """After the visit, when what was repaired has been tried."""
 TELLING_CHANGE = timedelta(minutes=15)
 """A delay is told again only if it changed by more."""
+MOST_TOLD_DELAYS = 3
+"""Of one promise: a delay that grows while somebody forgets to say that it is over is no news."""
 
 
 class Kind(StrEnum):
@@ -83,7 +85,7 @@ class Notification(SQLModel, table=True):
     due_at: datetime
     state: State = Field(default=State.PENDING, sa_type=enum_type(State))
     attempts: int = 0
-    ended_at: datetime | None = None
+    ended_at: datetime | None = Field(default=None, index=True)
     why: str | None = Field(default=None, max_length=24)
     expected_at: datetime | None = None
     created_at: datetime
@@ -112,7 +114,16 @@ class _Cause:
         expected_at: datetime | None = None,
     ) -> None:
         """Writes a row, unless there is one for the occasion."""
-        row = Notification(
+        self.write([self.row(kind, occasion, due_at, expected_at)])
+
+    def row(
+        self,
+        kind: Kind,
+        occasion: str,
+        due_at: datetime | None = None,
+        expected_at: datetime | None = None,
+    ) -> Notification:
+        return Notification(
             organization_id=self.appointment.organization_id,
             appointment_id=self.appointment.id,
             kind=kind,
@@ -122,10 +133,14 @@ class _Cause:
             expected_at=expected_at,
             created_at=self.at,
         )
+
+    def write(self, rows: Sequence[Notification]) -> None:
+        """All of them, but for those whose occasion has one."""
         on_postgresql = self.session.get_bind().dialect.name == "postgresql"
         insert = postgresql.insert if on_postgresql else sqlite.insert
-        once = insert(Notification).values(row.model_dump()).on_conflict_do_nothing()
-        self.session.exec(once)
+        self.session.exec(
+            insert(Notification).values([row.model_dump() for row in rows]).on_conflict_do_nothing()
+        )
 
     def drop(self, why: str, *kinds: Kind) -> None:
         """Takes back what is pending of the visit; of these kinds, if any are named."""
@@ -170,12 +185,13 @@ def _promised(cause: _Cause, kind: Kind) -> None:
     occasion = f"promise/{revision}"
     if _is_known(cause.session, cause.appointment.id, occasion):
         return
-    cause.drop("superseded")
-    cause.put(kind, occasion)
+    if revision > 1:
+        cause.drop("superseded")
     zone = ZoneInfo(cause.session.get_one(Territory, cause.appointment.territory_id).time_zone)
     assert cause.appointment.window_start is not None
-    for reminder, due_at in reminders(cause.appointment.window_start, zone, cause.at):
-        cause.put(reminder, f"{reminder.value}/{revision}", due_at=due_at)
+    reminding = reminders(cause.appointment.window_start, zone, cause.at)
+    told = [cause.row(reminder, f"{reminder.value}/{revision}", due_at) for reminder, due_at in reminding]
+    cause.write([cause.row(kind, occasion), *told])
 
 
 def _is_known(session: Session, appointment_id: str, occasion: str) -> bool:
@@ -229,8 +245,8 @@ def _late(cause: _Cause) -> None:
     assert cause.appointment.window_end is not None
     if expected_at is None or expected_at <= cause.appointment.window_end:
         return
-    told = _last_told_delay(cause.session, cause.appointment)
-    if told is not None and abs(expected_at - told) <= TELLING_CHANGE:
+    told = _told_delays(cause.session, cause.appointment)
+    if len(told) >= MOST_TOLD_DELAYS or (told and abs(expected_at - told[0]) <= TELLING_CHANGE):
         return
     cause.drop("superseded", Kind.RUNNING_LATE)
     cause.put(Kind.RUNNING_LATE, f"late/{cause.event_id}", expected_at=expected_at)
@@ -245,7 +261,8 @@ def expected_arrival(appointment: Appointment, after: Mapping[str, Any]) -> date
     return None
 
 
-def _last_told_delay(session: Session, appointment: Appointment) -> datetime | None:
+def _told_delays(session: Session, appointment: Appointment) -> list[datetime]:
+    """Which arrivals were told or are about to be, of the present promise, the newest first."""
     query = (
         select(Notification.expected_at)
         .where(
@@ -255,9 +272,8 @@ def _last_told_delay(session: Session, appointment: Appointment) -> datetime | N
             col(Notification.state).in_((State.PENDING, State.SENT)),
         )
         .order_by(col(Notification.created_at).desc(), col(Notification.id).desc())
-        .limit(1)
     )
-    return session.exec(query).first()
+    return [at for at in session.exec(query) if at is not None]
 
 
 def _on_site(cause: _Cause) -> None:
@@ -268,6 +284,28 @@ def _completed(cause: _Cause) -> None:
     revision = cause.appointment.promise_revision
     cause.put(Kind.DONE, f"done/{revision}")
     cause.put(Kind.RATE_US, f"rate_us/{revision}", due_at=cause.at + RATE_AFTER)
+
+
+def forget_told(session: Session, told_before: datetime, limit: int = 500) -> int:
+    """Deletes what was sent, dropped or given up before then; gives back how many. Not while the visit is still to
+    come: that it was told of is what keeps it from being told again."""
+    query = (
+        select(Notification.id)
+        .join(Appointment, col(Appointment.id) == Notification.appointment_id)
+        .where(
+            col(Notification.ended_at) < told_before,
+            Notification.state != State.PENDING,
+            or_(
+                col(Appointment.window_end).is_(None),
+                col(Appointment.window_end) < told_before,
+                col(Appointment.status).in_(ENDED),
+            ),
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Notification)
+    )
+    forgotten = session.exec(delete(Notification).where(col(Notification.id).in_(session.exec(query).all())))
+    return forgotten.rowcount
 
 
 _RULES: Mapping[str, Callable[[_Cause], None]] = {

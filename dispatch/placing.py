@@ -15,7 +15,6 @@ from dispatch.planning import (
     Job,
     Window,
     WorkingDay,
-    able_technicians,
     is_routed,
     load_standing,
     range_of,
@@ -25,11 +24,12 @@ from dispatch.planning import (
 )
 from dispatch.settings import Settings
 from dispatch.slots import Slot, find_slots
+from dispatch.standing import SHIFT_BEFORE, Opening, calendars_of
 from dispatch.technician import Technician
 from dispatch.territory import Territory
 from optimizer import Infeasible, recommend
 
-ATTEMPTS = 5
+ATTEMPTS = 20
 """How often a booking looks again when a calendar changed under its hands."""
 ALTERNATIVES = 3
 ALTERNATIVE_DAYS = 3
@@ -43,54 +43,71 @@ def ahead_of(window: Window, now: datetime) -> Window:
 
 
 def place(
-    session: Session,
-    settings: Settings,
-    job: Job,
-    window: Window,
-    technicians: list[Technician] | None = None,
+    session: Session, settings: Settings, job: Job, window: Window, technician_no: int | None = None
 ) -> list[Appointment]:
-    """Finds where the visit costs least in the window, among all or the given technicians, and takes the time. Looks
-    again where a calendar changed meanwhile. Gives back the other visits that it re-timed. Raises `SlotTaken` where
-    nobody can keep the window."""
+    """Finds where the visit costs least in the window, among all or with the given technician, and takes the time.
+    Looks again where a calendar changed meanwhile. Gives back the other visits that it re-timed. Raises `SlotTaken`
+    where nobody can keep the window."""
+    zone = ZoneInfo(session.get_one(Territory, job.appointment.territory_id).time_zone)
     for _ in range(ATTEMPTS):
+        chosen, range_ = technician_no, range_of([window], zone)
+        if chosen is None:
+            opening = _cheapest(session, settings, job, window, zone)
+            chosen = opening.technician_no
+            begins, ends = (
+                datetime.fromtimestamp(at, UTC) for at in (opening.hours.start, opening.hours.end)
+            )
+            range_ = min(begins, range_[0]), max(ends, range_[1])
         try:
-            return _place_once(session, settings, job, window, technicians)
+            with session.begin_nested():
+                return _place_with(session, settings, job, window, chosen, range_)
         except CalendarMoved:
             session.expire_all()
+            if technician_no is not None:
+                break
         except Infeasible as error:
             raise SlotTaken() from error
     raise SlotTaken()
 
 
-def _place_once(
-    session: Session, settings: Settings, job: Job, window: Window, technicians: list[Technician] | None
+def _cheapest(session: Session, settings: Settings, job: Job, window: Window, zone: ZoneInfo) -> Opening:
+    """Raises `SlotTaken` where there is none."""
+    calendars = calendars_of(session, job.appointment.organization_id)
+    found = calendars.openings(session, settings, job, [window], zone)
+    if not found:
+        raise SlotTaken()
+    return found[0]
+
+
+def _place_with(
+    session: Session, settings: Settings, job: Job, window: Window, technician_no: int, range_: Window
 ) -> list[Appointment]:
-    day = _standing(session, settings, job, window, technicians)
+    """range_: what the technician's shift lies in. Raises `CalendarMoved` where there is no room any more."""
+    day = _standing(session, settings, job, window, technician_no, range_)
     elsewhere = day.blocks.get(job.appointment.id)
     if elsewhere is not None and not is_routed(day, job.appointment.id):
         take_out(session, settings, job.appointment.organization_id, elsewhere)
-        day = _standing(session, settings, job, window, technicians)
+        day = _standing(session, settings, job, window, technician_no, range_)
     wanted = job.windows_at_place([window])
     found = recommend(day.problem, day.plan, job.appointment.id, wanted)
     if not found.insertions:
-        raise SlotTaken()
+        raise CalendarMoved
     plan, touched = with_visit(day, job.appointment.id, found.insertions[0], wanted)
     return [other for other in write_plan(session, day, plan, touched) if other.id != job.appointment.id]
 
 
 def _standing(
-    session: Session, settings: Settings, job: Job, window: Window, technicians: list[Technician] | None
+    session: Session, settings: Settings, job: Job, window: Window, technician_no: int, range_: Window
 ) -> WorkingDay:
-    territory = session.get_one(Territory, job.appointment.territory_id)
-    range_ = range_of([window], ZoneInfo(territory.time_zone))
     return load_standing(
         session,
         settings,
-        territory.organization_id,
-        range_,
+        job.appointment.organization_id,
+        (range_[0] - SHIFT_BEFORE, range_[1]),
         asking=job,
         windows=[window],
-        technicians=able_technicians(session, job) if technicians is None else technicians,
+        technician_nos=[technician_no],
+        lock=True,
     )
 
 
@@ -153,7 +170,7 @@ def take_out(session: Session, settings: Settings, organization_id: str, block: 
     """Takes a block out of its calendar; the stops after it are reached from the stop before it."""
     technician = lock_calendar(session, block.technician_no)
     range_ = (datetime.fromtimestamp(block.work_from, UTC), datetime.fromtimestamp(block.busy_to, UTC))
-    day = load_standing(session, settings, organization_id, range_, technicians=[technician])
+    day = load_standing(session, settings, organization_id, range_, technician_nos=[block.technician_no])
     try:
         plan, touched = without_visit(day, block.appointment_id or block.id)
     except Infeasible:

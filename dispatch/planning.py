@@ -7,11 +7,13 @@ one question. Instants of the optimizer are seconds of the Unix epoch; a visit's
 before the work.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, or_, select
 
 from dispatch.appointment import ENDED, UNDER_WAY, Appointment, Status
@@ -53,7 +55,7 @@ from optimizer import (
     Visit,
     time_route,
 )
-from optimizer.travel import Geodesic, TravelProvider
+from optimizer.travel import Geodesic
 from optimizer.travel import Place as Point
 
 PROMISED_PRIZE_CENTS = 100_000_000
@@ -96,7 +98,8 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class WorkingDay:
     """technicians: by id. jobs: by visit id, which is the appointment's. blocks: by visit id, which for time taken by
-    others is the block's. versions: the calendars as they were read, by technician id. places: rows of the matrix."""
+    others is the block's. versions: the calendars as they were read, by technician id. places: rows of the matrix.
+    hours: as they were said, by the shift's id; the shift in the problem may be longer."""
 
     problem: Problem
     plan: Plan
@@ -106,9 +109,10 @@ class WorkingDay:
     blocks: dict[str, CalendarBlock]
     versions: dict[str, int]
     places: tuple[Place, ...]
+    hours: dict[str, WorkingTime]
 
 
-def travel_provider(settings: Settings) -> TravelProvider:
+def travel_provider(settings: Settings) -> Geodesic:
     """The configured source of travel times."""
     return {"geodesic": Geodesic}[settings.travel]()
 
@@ -164,11 +168,36 @@ def merged(windows: Iterable[Window]) -> list[Window]:
 # Rows to a problem
 
 
+def asked_visit(
+    session: Session, job: Job, windows: Iterable[Window], technician_ids: Mapping[int, str]
+) -> Visit:
+    """A visit for any technician who may, to start in one of the windows; its place is not said. technician_ids: by
+    number, of those who are there."""
+    request, appointment = job.request, job.appointment
+    declined = _declined(session, appointment.id)
+
+    def named(numbers: Iterable[int | None]) -> frozenset[str]:
+        return frozenset(technician_ids[no] for no in numbers if no is not None and no in technician_ids)
+
+    return Visit(
+        id=appointment.id,
+        place=0,
+        service_s=job.service.at_place_s,
+        windows=job.windows_at_place(windows),
+        skills=job.service.required_skills,
+        priority=request.priority.rank,
+        prize_cents=PROMISED_PRIZE_CENTS if appointment.is_promised else None,
+        preferred=named([request.preferred_technician_no]),
+        excluded=named(declined),
+    )
+
+
 class DayReader:
     """Reads a range of time of an organization's technicians and gathers it into a `WorkingDay`.
 
-    technicians: only these; by default all that the organization has engaged and not suspended. leaving_from: nobody
-    who has not begun leaves earlier.
+    technician_nos: only these; by default all that the organization has engaged and not suspended. leaving_from: nobody
+    who has not begun leaves earlier. briefly: of the visits that stand only what decides how they may move is read at
+    once, the rest when it is looked at. lock: their calendars until the transaction ends.
     """
 
     def __init__(
@@ -177,17 +206,23 @@ class DayReader:
         settings: Settings,
         organization_id: str,
         range_: Window,
-        technicians: Sequence[Technician] | None = None,
+        technician_nos: Collection[int] | None = None,
         leaving_from: datetime | None = None,
+        *,
+        briefly: bool = False,
+        lock: bool = False,
     ) -> None:
         self._session, self._settings, self._organization_id = session, settings, organization_id
         self._leaving_from = epoch(leaving_from) if leaving_from is not None else 0
         self._tolerance_s = settings.start_tolerance_s
-        self._people = _working_people(session, organization_id, technicians)
-        self._technician_ids = {technician.no: technician.id for technician, _ in self._people}
+        self._people = _working_people(session, organization_id, technician_nos, lock=lock)
+        self._technician_ids = {
+            technician.no: technician.id for technician, _ in self._people if technician.no is not None
+        }
         self._times = working_times(session, [technician for technician, _ in self._people], *range_)
         begin, end = _hull(self._times, range_)
         self._blocks = blocks_between(session, list(self._times), epoch(begin), epoch(end))
+        self._briefly = briefly
         self._places: list[Place] = []
         self._rows: dict[tuple[float, float], int] = {}
         self._visits: dict[str, Visit] = {}
@@ -201,7 +236,8 @@ class DayReader:
         blocks = [
             block for block in self._blocks if block.appointment_id not in left_out and block.lat is not None
         ]
-        jobs = jobs_by_id(self._session, [block.appointment_id for block in blocks if block.appointment_id])
+        ids = [block.appointment_id for block in blocks if block.appointment_id]
+        jobs = jobs_by_id(self._session, ids, briefly=self._briefly)
         agreed = _with_open_offer(self._session, list(jobs))
         for block in blocks:
             job = jobs.get(block.appointment_id or "")
@@ -217,19 +253,9 @@ class DayReader:
     def add(self, job: Job, windows: Iterable[Window]) -> None:
         """One more visit, for any technician who may, to start in one of the windows. Where its block
         stands in a calendar and was not kept, it is where the plan begins."""
-        request, appointment = job.request, job.appointment
-        declined = _declined(self._session, [appointment.id])
-        visit = Visit(
-            id=appointment.id,
-            place=self._place(job.place),
-            service_s=job.service.at_place_s,
-            windows=job.windows_at_place(windows),
-            skills=job.service.required_skills,
-            priority=request.priority.rank,
-            prize_cents=PROMISED_PRIZE_CENTS if appointment.is_promised else None,
-            preferred=self._named([request.preferred_technician_no]),
-            excluded=self._named(declined.get(appointment.id, ())),
-        )
+        appointment = job.appointment
+        visit = asked_visit(self._session, job, windows, self._technician_ids)
+        visit = replace(visit, place=self._place(job.place))
         self._visits[visit.id] = visit
         self._jobs[visit.id] = job
         standing = self._block_of(appointment)
@@ -258,6 +284,7 @@ class DayReader:
             blocks=self._standing,
             versions={technician.id: technician.calendar_version for technician, _ in self._people},
             places=tuple(self._places),
+            hours={time.id: time for own in self._times.values() for time in own},
         )
 
     def _place(self, place: Place) -> int:
@@ -266,9 +293,6 @@ class DayReader:
             self._rows[key] = len(self._places)
             self._places.append(place)
         return self._rows[key]
-
-    def _named(self, numbers: Iterable[int | None]) -> frozenset[str]:
-        return frozenset(self._technician_ids[no] for no in numbers if no in self._technician_ids)
 
     def _fixed(self, visit_id: str, block: CalendarBlock) -> Visit:
         """Time that is taken and not ours to move."""
@@ -374,12 +398,13 @@ def load_standing(
     *,
     asking: Job | None = None,
     windows: Iterable[Window] = (),
-    technicians: Sequence[Technician] | None = None,
+    technician_nos: Collection[int] | None = None,
+    lock: bool = False,
 ) -> WorkingDay:
     """The calendars of a range with everything kept: visits stay with their technician and order and may move in time
     inside what was promised and agreed. `asking` is one more visit, to be tried in `windows`; where it stands in a
-    calendar already, it counts as removed."""
-    reader = DayReader(session, settings, organization_id, range_, technicians)
+    calendar already, it counts as removed. lock: the calendars until the transaction ends."""
+    reader = DayReader(session, settings, organization_id, range_, technician_nos, briefly=True, lock=lock)
     reader.keep(except_=[asking.appointment.id] if asking else [])
     if asking is not None:
         reader.add(asking, merged(windows))
@@ -453,22 +478,33 @@ def jobs_to_plan(session: Session, territory: Territory, range_: Window) -> list
     return [Job(*rows) for rows in session.exec(query)]
 
 
-def jobs_by_id(session: Session, appointment_ids: Sequence[str]) -> dict[str, Job]:
-    """By appointment id."""
+_BRIEF_OF_APPOINTMENT = (
+    "organization_id", "service_request_id", "status", "window_start", "window_end", "scheduled_start", "agreed_start",
+    "technician_no", "travel_s", "travel_m", "pinned", "pinned_time", "version",
+)  # fmt: skip
+
+
+def jobs_by_id(session: Session, appointment_ids: Sequence[str], *, briefly: bool = False) -> dict[str, Job]:
+    """By appointment id. briefly: see `DayReader`."""
     query = (
         select(Appointment, ServiceRequest, Service)
         .where(Appointment.service_request_id == ServiceRequest.id, ServiceRequest.service_id == Service.id)
         .where(col(Appointment.id).in_(appointment_ids))
     )
+    if briefly:
+        of_appointment = [getattr(Appointment, name) for name in _BRIEF_OF_APPOINTMENT]
+        of_request: Any = ServiceRequest.service_id
+        query = query.options(load_only(*of_appointment), load_only(of_request))
     return {rows[0].id: Job(*rows) for rows in session.exec(query)}
 
 
 def job_of(session: Session, appointment: Appointment) -> Job:
-    return jobs_by_id(session, [appointment.id])[appointment.id]
+    request = session.get_one(ServiceRequest, appointment.service_request_id)
+    return Job(appointment, request, session.get_one(Service, request.service_id))
 
 
 def _working_people(
-    session: Session, organization_id: str, technicians: Sequence[Technician] | None
+    session: Session, organization_id: str, technician_nos: Collection[int] | None, *, lock: bool = False
 ) -> list[tuple[Technician, Engagement]]:
     query = (
         select(Technician, Engagement)
@@ -476,8 +512,10 @@ def _working_people(
         .where(Engagement.status == EngagementStatus.ACTIVE)
         .order_by(col(Technician.no))
     )
-    if technicians is not None:
-        query = query.where(col(Technician.no).in_([technician.no for technician in technicians]))
+    if technician_nos is not None:
+        query = query.where(col(Technician.no).in_(technician_nos))
+    if lock:
+        query = query.with_for_update(of=Technician).execution_options(populate_existing=True)
     return list(session.exec(query))
 
 
@@ -508,15 +546,12 @@ def _with_open_offer(session: Session, appointment_ids: Sequence[str]) -> set[st
     return set(session.exec(query))
 
 
-def _declined(session: Session, appointment_ids: Sequence[str]) -> dict[str, set[int]]:
+def _declined(session: Session, appointment_id: str) -> set[int]:
     """Who said no to a visit is not put down for that visit again; it changes nothing for any other."""
-    query = select(Offer.appointment_id, Offer.technician_no).where(
-        col(Offer.appointment_id).in_(appointment_ids), Offer.status == OfferStatus.DECLINED
+    query = select(Offer.technician_no).where(
+        Offer.appointment_id == appointment_id, Offer.status == OfferStatus.DECLINED
     )
-    declined: dict[str, set[int]] = {}
-    for appointment_id, technician_no in session.exec(query):
-        declined.setdefault(appointment_id, set()).add(technician_no)
-    return declined
+    return set(session.exec(query))
 
 
 def _begins_in(block: CalendarBlock, time: WorkingTime) -> bool:
@@ -666,13 +701,15 @@ def write_plan(session: Session, day: WorkingDay, plan: Plan, touched: Iterable[
     before = _stops(day.plan, touched_ids)
     after = _stops(plan, touched_ids)
     _require_unchanged(session, day, before.keys() | after.keys())
-    leaving = (before.keys() | after.keys()) & day.blocks.keys()
+    new = {visit_id: _block(day, technician_id, stop) for visit_id, (technician_id, stop) in after.items()}
+    same = {visit_id for visit_id, block in new.items() if _is_where(block, day.blocks.get(visit_id))}
+    leaving = (before.keys() | after.keys()) & day.blocks.keys() - same
     left_behind = {day.blocks[visit_id].technician_no for visit_id in leaving}
     tell_changed(session, left_behind - {day.technicians[id_].no for id_ in touched_ids})
     rewrite(
         session,
         [day.blocks[visit_id] for visit_id in sorted(leaving)],
-        [_block(day, technician_id, stop) for technician_id, stop in after.values()],
+        [block for visit_id, block in new.items() if visit_id not in same],
     )
     changed = [
         day.jobs[visit_id].appointment
@@ -730,6 +767,13 @@ def _block(day: WorkingDay, technician_id: str, stop: Stop) -> CalendarBlock:
     block.technician_no = technician.no
     block.busy_from, block.work_from, block.busy_to = stop.start - stop.travel_s, stop.start, stop.end
     return block
+
+
+def _is_where(block: CalendarBlock, standing: CalendarBlock | None) -> bool:
+    return standing is not None and all(
+        getattr(block, name) == getattr(standing, name)
+        for name in ("technician_no", "busy_from", "work_from", "busy_to")
+    )
 
 
 def _replan(job: Job, technician: Technician, stop: Stop) -> bool:

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from geopy.exc import ConfigurationError, GeocoderNotFound
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from dispatch.carriers import SAMPLE_EMAIL, SAMPLE_PHONE, objection
 from dispatch.geocoders import geocoder_of
 
 PREFIX = "DISPATCH_"
@@ -54,18 +55,36 @@ class Settings(BaseSettings):
     start_tolerance_s: int = Field(
         1_800, ge=0, le=DAY_S, description="How far a plan may shift the start of an agreed visit."
     )
-    channel: Literal["log", "directory", "smtp"] = Field(
+    channel: Literal["log", "directory", "smtp", "apprise"] = Field(
         "log",
         description="How customers are told: log (sends nothing), directory (a file each in DATA_DIR/outbox, for a "
-        "gateway to take) or smtp (mail alone).",
+        "gateway to take), smtp (mail alone) or apprise (the services named by APPRISE_*).",
     )
     smtp_url: SecretStr = Field(
         SecretStr(""), description="The mail server: smtp://USER:PASSWORD@HOST:PORT or smtps://."
     )
     mail_from: str = Field("", description="The address that mail to customers comes from.")
+    apprise_sms: SecretStr = Field(
+        SecretStr(""),
+        description="Service for texts: a URL of apprise with {to} where the phone number goes.",
+    )
+    apprise_email: SecretStr = Field(
+        SecretStr(""), description="Service for mail: a URL of apprise with {to} where the address goes."
+    )
+    apprise_chat: SecretStr = Field(
+        SecretStr(""),
+        description="Service for a messenger that knows people by their phone numbers (WhatsApp, Signal): a URL of "
+        "apprise with {to} where the number goes.",
+    )
     quiet_hours: str = Field(
         "21:00-08:00",
         description="Local hours in which customers are told nothing but news of the same day; off for none.",
+    )
+    outbox_days: int = Field(
+        90,
+        ge=1,
+        le=3_660,
+        description="Days after which what customers were told is forgotten, once the visit is over.",
     )
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), description="Networks, comma-separated, that webhooks may reach although they are private."
@@ -169,6 +188,25 @@ class Settings(BaseSettings):
             raise ValueError("smtp_url: must be smtp://HOST or smtps://HOST where the channel is smtp")
         if "@" not in self.mail_from:
             raise ValueError("mail_from: must be an address where the channel is smtp")
+        return self
+
+    @field_validator("apprise_sms", "apprise_email", "apprise_chat")
+    @classmethod
+    def _usable_service(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if value.get_secret_value():
+            sample = SAMPLE_EMAIL if info.field_name == "apprise_email" else SAMPLE_PHONE
+            wrong = objection(value.get_secret_value(), sample)
+            if wrong is not None:
+                raise ValueError(wrong)
+        return value
+
+    @model_validator(mode="after")
+    def _with_service(self) -> "Settings":
+        services = self.apprise_sms, self.apprise_email, self.apprise_chat
+        if self.channel == "apprise" and not any(service.get_secret_value() for service in services):
+            raise ValueError(
+                "channel: apprise needs DISPATCH_APPRISE_SMS, DISPATCH_APPRISE_EMAIL or DISPATCH_APPRISE_CHAT"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,15 +1,17 @@
 """Slots: arrival windows that can be kept together with every promise made, graded by what they cost the plan.
 
-A slot is a window, not a person. It is found by the same insertion engine that plans (`optimizer.recommend`), over the
-calendars as they stand.
+A slot is a window, not a person. It is found by the same insertion engine that plans, over the calendars as they stand
+(`dispatch.standing`).
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from itsdangerous import BadSignature, URLSafeSerializer
+from itsdangerous import BadSignature, Signer
 from sqlmodel import Session
 
 from dispatch.appointment import Appointment, Status, appointment_of
@@ -29,6 +31,7 @@ from dispatch.planning import (
 )
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
+from dispatch.standing import Opening, calendars_of
 from dispatch.technician import Technician
 from dispatch.territory import Territory
 from optimizer import Insertion, Reason, Recommendation, recommend
@@ -114,34 +117,23 @@ def find_slots(
         raise Invalid(errors=[("to", f"a search covers {MOST_DAYS} days at most")])
     zone = ZoneInfo(session.get_one(Territory, job.appointment.territory_id).time_zone)
     days = [from_ + timedelta(days=offset) for offset in range((to - from_).days + 1)]
-    able = able_technicians(session, job)
-    found = [item for day in days for item in _on_day(session, settings, job, day, zone, now, able)]
+    windows = [window for day in days for window in _windows(job, day, zone, now)]
+    calendars = calendars_of(session, job.appointment.organization_id)
+    found = [
+        (windows[opening.window], _discreet(opening))
+        for opening in calendars.openings(session, settings, job, windows, zone)
+    ]
     if not found:
-        return _none(session, settings, job, days, zone, now, able)
+        return _none(session, settings, job, days, zone, now)
     found.sort(key=lambda item: (item[1].extra_cents, item[0]))
     currency = session.get_one(Organization, job.appointment.organization_id).currency
-    items = [_slot(settings, job, window, insertion, currency, now) for window, insertion in found]
-    return Slots(tuple(_with_recommendation(items)[:limit]), (), ())
+    items = [_slot(settings, job, window, insertion, currency, now) for window, insertion in found[:limit]]
+    return Slots(tuple(_with_recommendation(items)), (), ())
 
 
-def _on_day(
-    session: Session,
-    settings: Settings,
-    job: Job,
-    day: date,
-    zone: ZoneInfo,
-    now: datetime,
-    able: list[Technician],
-) -> list[tuple[Window, Insertion]]:
-    """The best insertion for each window of a day that can be kept."""
-    windows = requested_windows(job, slot_windows(job.service, day, zone), _earliest(job, now))
-    if not windows:
-        return []
-    standing, found = _recommended(session, settings, job, windows, zone, able)
-    best: dict[int, Insertion] = {}
-    for insertion in found.insertions:
-        best.setdefault(insertion.window, insertion)
-    return [(windows[index], _discreet(standing, job, insertion)) for index, insertion in best.items()]
+def _windows(job: Job, day: date, zone: ZoneInfo, now: datetime) -> list[Window]:
+    """Those of a day that may be asked for."""
+    return requested_windows(job, slot_windows(job.service, day, zone), _earliest(job, now))
 
 
 def _recommended(
@@ -150,7 +142,6 @@ def _recommended(
     job: Job,
     windows: list[Window],
     zone: ZoneInfo,
-    technicians: list[Technician] | None,
 ) -> tuple[WorkingDay, Recommendation]:
     """The calendars as they stand, and where the visit could go in them, best first."""
     standing = load_standing(
@@ -160,7 +151,6 @@ def _recommended(
         range_of(windows, zone),
         asking=job,
         windows=windows,
-        technicians=technicians,
     )
     asked = job.windows_at_place(windows)
     return standing, recommend(standing.problem, standing.plan, job.appointment.id, asked)
@@ -173,9 +163,9 @@ def _none(
     days: list[date],
     zone: ZoneInfo,
     now: datetime,
-    able: list[Technician],
 ) -> Slots:
     """Why nobody can come on any of the days, also of those who are not able, and what would help."""
+    able = able_technicians(session, job)
     reasons: dict[tuple[str, str], Reason] = {}
     would_fit: dict[tuple[str, str], Reason] = {}
     for day in days:
@@ -185,7 +175,7 @@ def _none(
             reason = _no_window(grid, _earliest(job, now))
             reasons[reason.code, reason.detail] = reason
             continue
-        standing, found = _recommended(session, settings, job, windows, zone, None)
+        standing, found = _recommended(session, settings, job, windows, zone)
         told = [*found.reasons, *_idle(standing, able)]
         reasons |= {(reason.code, reason.detail): reason for reason in told}
         would_fit |= {(reason.code, reason.detail): reason for reason in found.would_fit_if}
@@ -214,12 +204,10 @@ def _no_window(all_windows: list[Window], earliest: datetime) -> Reason:
     )
 
 
-def _discreet(day: WorkingDay, job: Job, insertion: Insertion) -> Insertion:
+def _discreet(opening: Opening) -> Insertion:
     """Rounded beside another organization's visit: see `calendar.ROUNDED_S`."""
-    route = next((route for route in day.plan.routes if route.shift == insertion.shift), None)
-    stops = [stop.visit for stop in route.stops if stop.visit != job.appointment.id] if route else []
-    beside = stops[max(0, insertion.position - 1) : insertion.position + 1]
-    if all(visit_id in day.jobs for visit_id in beside):
+    insertion = opening.insertion
+    if not opening.beside_others:
         return insertion
     travel_s, travel_m = discreet(insertion.extra_travel_s, insertion.extra_travel_m)
     return replace(insertion, extra_travel_s=travel_s, extra_travel_m=travel_m)
@@ -248,38 +236,45 @@ def _with_recommendation(items: list[Slot]) -> list[Slot]:
     ]
 
 
-def _signer(settings: Settings) -> URLSafeSerializer:
-    return URLSafeSerializer(settings.secret.get_secret_value(), salt="slot")
+@cache
+def _signer(secret: str) -> Signer:
+    """The key is derived once: a search signs a hundred slots."""
+    return Signer(hashlib.sha256(f"slot {secret}".encode()).digest(), key_derivation="none")
 
 
 def sign_slot(settings: Settings, appointment: Appointment, window: Window, now: datetime) -> str:
     """An opaque id, bound to the request, good for slot_ttl_s."""
-    expires = epoch(now) + settings.slot_ttl_s
-    return _signer(settings).dumps(
-        [appointment.service_request_id, epoch(window[0]), epoch(window[1]), expires]
-    )
+    times = (epoch(window[0]), epoch(window[1]), epoch(now) + settings.slot_ttl_s)
+    told = ".".join([appointment.service_request_id, *(f"{at:x}" for at in times)])
+    return _signer(settings.secret.get_secret_value()).sign(told).decode()
+
+
+def _read(settings: Settings, slot_id: str) -> tuple[str, int, int, int]:
+    """The request, the window's start and end, and until when the id is good. Raises `InvalidSlot`."""
+    try:
+        told = _signer(settings.secret.get_secret_value()).unsign(slot_id.encode()).decode()
+    except BadSignature as error:
+        raise InvalidSlot() from error
+    request_id, start, end, expires = told.split(".")
+    return request_id, int(start, 16), int(end, 16), int(expires, 16)
 
 
 def slot_request(settings: Settings, slot_id: str) -> str:
     """The id of the service request that the slot was offered to. Raises `InvalidSlot`."""
-    try:
-        request_id: str = _signer(settings).loads(slot_id)[0]
-    except BadSignature as error:
-        raise InvalidSlot() from error
-    return request_id
+    return _read(settings, slot_id)[0]
 
 
 def read_slot(settings: Settings, appointment: Appointment, slot_id: str, now: datetime) -> Window:
     """The window behind a slot id. Raises `InvalidSlot` where it is forged or another request's, `SlotExpired`."""
     window = window_of_slot(settings, appointment, slot_id)
-    if epoch(now) >= _signer(settings).loads(slot_id)[3]:
+    if epoch(now) >= _read(settings, slot_id)[3]:
         raise SlotExpired()
     return window
 
 
 def window_of_slot(settings: Settings, appointment: Appointment, slot_id: str) -> Window:
     """The window behind a slot id, however old. Raises `InvalidSlot`."""
-    if slot_request(settings, slot_id) != appointment.service_request_id:
+    request_id, start, end, _ = _read(settings, slot_id)
+    if request_id != appointment.service_request_id:
         raise InvalidSlot()
-    _, start, end, _ = _signer(settings).loads(slot_id)
     return datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, UniqueConstraint
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from dispatch.columns import enum_type
@@ -41,7 +41,8 @@ class Kind(StrEnum):
 
 class Technician(SQLModel, table=True):
     """no: the number by which the calendar rule knows it. max_travel_m: how far from home it goes to a visit.
-    calendar_version: raised by every change of its calendar."""
+    calendar_version: raised by every change of its calendar. calendar_stamp: written by the database alone, another
+    whenever anything changes by which slots are found in the calendar."""
 
     no: int | None = Field(default=None, primary_key=True)
     id: str = Field(default_factory=new_id, unique=True, max_length=36)
@@ -57,6 +58,7 @@ class Technician(SQLModel, table=True):
     vehicle: str | None = Field(default=None, max_length=100)
     duty: Duty = Field(default=Duty.OFF_DUTY, sa_type=enum_type(Duty))
     calendar_version: int = 1
+    calendar_stamp: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     created_at: datetime
     version: int = 1
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unicodedata import bidirectional
 from zoneinfo import ZoneInfo
 
 LOCALE = Path(__file__).with_name("locale")
@@ -19,7 +20,8 @@ DEFAULT = "en"
 STEP = timedelta(minutes=5)
 """What is only expected is told no more finely."""
 _ISOLATE = "\u2068{}\u2069"
-"""First strong isolate (Unicode Standard Annex 9): a Latin name does not turn the sentence around it."""
+"""First strong isolate (Unicode Standard Annex 9): a name in the other direction does not turn the sentence around
+it."""
 
 
 def _one_other(n: int) -> str:
@@ -73,9 +75,11 @@ class Wording:
         return str(self.catalogue["lines"][name]).format_map(self._isolated(values or {}))
 
     def _isolated(self, values: Mapping[str, str]) -> Mapping[str, str]:
-        if self.direction == "ltr":
-            return values
-        return {name: _ISOLATE.format(value) for name, value in values.items()}
+        is_ltr = self.direction == "ltr"
+        return {
+            name: value if is_ltr and not _has_rtl(value) else _ISOLATE.format(value)
+            for name, value in values.items()
+        }
 
     def day(self, at: datetime, zone: ZoneInfo) -> str:
         """Wednesday, 3 March."""
@@ -102,10 +106,14 @@ class Wording:
     def duration(self, lasts: timedelta) -> str:
         """In hours and minutes, up to the next five."""
         hours, minutes = divmod(-(-lasts // STEP) * 5, 60)
-        parts = [self._counted("hours", hours)] if hours else []
-        if minutes or not hours:
-            parts.append(self._counted("minutes", minutes))
-        return " ".join(parts)
+        if hours and minutes:
+            both = {"hours": self._counted("hours", hours), "minutes": self._counted("minutes", minutes)}
+            return str(self.catalogue["hours_and_minutes"]).format_map(both)
+        return self._counted("hours", hours) if hours else self._counted("minutes", minutes)
+
+    def sentences(self, *parts: str) -> str:
+        """One after another, with a space between where the script has it so."""
+        return str(self.catalogue["between_sentences"]).join(parts)
 
     def _counted(self, noun: str, n: int) -> str:
         form = self.catalogue[noun][PLURAL[self.language](n)]
@@ -114,6 +122,10 @@ class Wording:
     def _digits(self, text: str) -> str:
         own = self.catalogue.get("digits")
         return text.translate({ord("0") + value: digit for value, digit in enumerate(own)}) if own else text
+
+
+def _has_rtl(text: str) -> bool:
+    return any(bidirectional(character) in ("R", "AL") for character in text)
 
 
 def expected(at: datetime) -> datetime:

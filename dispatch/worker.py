@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy import Engine
 
 import optimizer
-from dispatch import day, holds, idempotency, lateness, notifying, offering, replanning
+from dispatch import day, holds, idempotency, lateness, notifying, offering, outbox, replanning
 from dispatch.channels import open_channel
 from dispatch.database import open_engine, open_session, transaction
 from dispatch.errors import Unavailable
@@ -33,7 +33,7 @@ def utc_now() -> datetime:
 
 def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
     """Does once whatever is due: offers and holds that expired, windows that passed with nobody, visits that will be
-    late, idempotency records past their day."""
+    late, idempotency records past their day, messages of the outbox that were told long ago."""
     with transaction(engine) as session:
         expired = offering.expire_due(session, settings, now)
     with transaction(engine) as session:
@@ -42,6 +42,7 @@ def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
         broken = day.break_passed(session, now)
         late = lateness.notice(session, now)
         idempotency.forget_expired(session, now)
+        outbox.forget_told(session, now - timedelta(days=settings.outbox_days))
     if expired:
         log.info("offers_expired", count=expired)
     if broken:

@@ -96,19 +96,21 @@ def insertions(
     ticks[:] = NEVER
     for shift in range(len(allowed)):
         if allowed[shift] and not arrays.shift[shift].timed and has_room(arrays, routes, shift, load):
-            _insertions_into(
-                arrays, routes, shift, assign[shift], place, service_s[shift], opens, closes, first, last,
-                node[shift], start[shift], ticks[shift],
+            insertions_into(
+                arrays, routes, shift, assign[shift], place, arrays.leg[place], arrays.leg_to[place],
+                service_s[shift], opens, closes, first, last, node[shift], start[shift], ticks[shift],
             )  # fmt: skip
 
 
 @inner_kernel
-def _insertions_into(
+def insertions_into(
     arrays: ProblemArrays,
     routes: Routes,
     shift: int,
     assign: int,
     place: int,
+    onward: NDArray[np.int32],
+    inward: NDArray[np.int32],
     service_s: int,
     opens: Ints,
     closes: Ints,
@@ -118,13 +120,9 @@ def _insertions_into(
     start: Ints,
     ticks: Ints,
 ) -> None:
-    """As `insertions`, for one shift that has room. first, last: see `schedule.span_of_starts`."""
-    onward, inward, work, nodes = (
-        arrays.leg[place],
-        arrays.leg_to[place],
-        arrays.shift[shift],
-        routes.node[shift],
-    )
+    """As `insertions`, for one shift that has room. onward, inward: seconds and metres from the visit's place to every
+    other and back. first, last: see `schedule.span_of_starts`."""
+    work, nodes = arrays.shift[shift], routes.node[shift]
     ready, latest, pauses = routes.ready[shift], routes.latest[shift], arrays.pauses[shift]
     fixed = assign + (work.fixed if routes.row[shift].length == 0 else 0)
     for k in range(routes.row[shift].length + 1):

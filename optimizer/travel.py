@@ -244,6 +244,27 @@ def _fill_row(
 
 
 @_vectorized_kernel
+def _fill_whole_row(
+    points: NDArray[np.float64],
+    i: int,
+    detour: float,
+    s_per_m: float,
+    parking_s: float,
+    duration_s: NDArray[np.int32],
+    distance_m: NDArray[np.int32],
+) -> None:
+    """Write the ways from place `i`, near and far, into both rows."""
+    if _fill_row(points, i, detour, s_per_m, parking_s, duration_s, distance_m) == 0:
+        return
+    for j in range(points.shape[1]):
+        chord = _squared_chord(points, i, j)
+        if chord > GREAT_CIRCLE_FROM_M**2:
+            metres = detour * _great_circle_m(_squared_angle(points, i, j))
+            duration_s[j] = _seconds(metres, chord, s_per_m, parking_s)
+            distance_m[j] = np.int32(metres + 0.5)
+
+
+@_vectorized_kernel
 def _fill(
     points: NDArray[np.float64],
     detour: float,
@@ -255,15 +276,7 @@ def _fill(
     """Write all pairs of `points` (6, n) into both (n, n) arrays. Both halves are computed: to copy one of them down
     the columns would cost more than the arithmetic, which runs on several pairs at once."""
     for i in range(points.shape[1]):
-        far = _fill_row(points, i, detour, s_per_m, parking_s, duration_s[i], distance_m[i])
-        if far == 0:
-            continue
-        for j in range(points.shape[1]):
-            chord = _squared_chord(points, i, j)
-            if chord > GREAT_CIRCLE_FROM_M**2:
-                metres = detour * _great_circle_m(_squared_angle(points, i, j))
-                duration_s[i, j] = _seconds(metres, chord, s_per_m, parking_s)
-                distance_m[i, j] = np.int32(metres + 0.5)
+        _fill_whole_row(points, i, detour, s_per_m, parking_s, duration_s[i], distance_m[i])
 
 
 def ground_points(places: Sequence[Place]) -> NDArray[np.float64]:
@@ -334,6 +347,15 @@ class Geodesic:
         )
         return TravelMatrix(duration_s, distance_m)
 
+    def ways(self, points: NDArray[np.float64], departs_at: datetime | None = None) -> NDArray[np.int32]:
+        """Seconds and metres between the first of `ground_points` and each, as long there as back, shape (2, places):
+        the figures that `matrix` has for them."""
+        ways = np.empty((2, points.shape[1]), np.int32)
+        _fill_whole_row(
+            points, 0, self.detour, self._s_per_m(departs_at), float(self.parking_s), ways[0], ways[1]
+        )
+        return ways
+
     def leg(self, start: Place, end: Place, departs_at: datetime | None = None) -> tuple[int, int]:
         """Seconds and metres of one way, the figures that `matrix` has for it."""
         chord = _squared_chord(ground_points((start, end)), 0, 1)
@@ -350,3 +372,4 @@ def warm() -> None:
     """Compiles the kernels of this file, or loads them from the cache on disk."""
     Geodesic().leg(Place(0, 0), Place(0, 90))
     Geodesic().matrix([Place(0, 0), Place(0, 90)])
+    Geodesic().ways(ground_points([Place(0, 0), Place(0, 90)]))

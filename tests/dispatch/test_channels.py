@@ -1,10 +1,7 @@
 """Channels: what is left behind by each, and how they fail."""
 
 import json
-import socketserver
 import stat
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
@@ -13,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dispatch.channels import (
+    AppriseChannel,
     DirectoryChannel,
     LogChannel,
     Message,
@@ -23,6 +21,7 @@ from dispatch.channels import (
 )
 from dispatch.customer import Channel as Means
 from dispatch.settings import Settings
+from tests.support.gateways import HttpGateway, MailServer
 
 MESSAGE = Message(
     id="01900000-0000-7000-8000-000000000001",
@@ -35,54 +34,6 @@ MESSAGE = Message(
     language="fa",
     direction="rtl",
 )
-
-
-class MailServer(socketserver.ThreadingTCPServer):
-    """Speaks as much SMTP (RFC 5321) as a client needs. refusing: its answer to RCPT, if not 250."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Conversation)
-        self.received: list[bytes] = []
-        self.refusing: bytes | None = None
-
-    @property
-    def url(self) -> str:
-        return f"smtp://127.0.0.1:{self.server_address[1]}"
-
-
-class _Conversation(socketserver.StreamRequestHandler):
-    server: MailServer
-
-    def handle(self) -> None:
-        self.wfile.write(b"220 test\r\n")
-        while line := self.rfile.readline():
-            verb = line[:4].upper()
-            if verb == b"DATA":
-                self.wfile.write(b"354 go on\r\n")
-                self.server.received.append(self._data())
-            refused = self.server.refusing if verb == b"RCPT" else None
-            self.wfile.write((refused or b"250 ok") + b"\r\n")
-            if verb == b"QUIT":
-                return
-
-    def _data(self) -> bytes:
-        lines = []
-        while (line := self.rfile.readline()) != b".\r\n":
-            lines.append(line)
-        return b"".join(lines)
-
-
-@pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_a_mail_arrives_as_text_and_as_html_that_is_read_from_the_right(mail_server: MailServer) -> None:
@@ -155,3 +106,99 @@ def test_the_installation_chooses(tmp_path: Path) -> None:
     assert isinstance(open_channel(Settings(data_dir=tmp_path, channel="directory")), DirectoryChannel)
     chosen = open_channel(Settings(data_dir=tmp_path, channel="smtp", **mail))
     assert chosen.carries == {Means.EMAIL}
+    services = {"apprise_sms": "json://gateway.example/{to}", "apprise_chat": "form://gateway.example/{to}"}
+    assert open_channel(Settings(data_dir=tmp_path, channel="apprise", **services)).carries == {
+        Means.SMS,
+        Means.CHAT,
+    }
+
+
+# Services of apprise
+
+TEXT = replace(MESSAGE, means=Means.SMS, to="+12125550123")
+
+
+def by_json(gateway: HttpGateway) -> AppriseChannel:
+    return AppriseChannel({Means.SMS: f"json://{gateway.address}/sms/{{to}}?:id={{id}}"})
+
+
+def by_mail(server: MailServer) -> AppriseChannel:
+    url = f"mailto://{server.url.removeprefix('smtp://')}?to={{to}}&from=visits@acme.example"
+    return AppriseChannel({Means.EMAIL: url})
+
+
+def test_a_text_reaches_the_service_with_its_number_its_id_and_its_words_alone(gateway: HttpGateway) -> None:
+    by_json(gateway).send(TEXT)
+
+    (posted,) = gateway.received
+    assert posted.path == "/sms/+12125550123"
+    assert posted.fields["id"] == TEXT.id
+    assert (posted.fields["title"], posted.fields["message"]) == ("", TEXT.body)
+
+
+def test_a_chat_goes_to_the_number_by_a_service_of_its_own(gateway: HttpGateway) -> None:
+    channel = AppriseChannel({Means.CHAT: f"form://{gateway.address}/chat?:to={{to}}"})
+
+    channel.send(replace(TEXT, means=Means.CHAT))
+
+    (posted,) = gateway.received
+    assert (posted.fields["to"], posted.fields["message"]) == (TEXT.to, TEXT.body)
+
+
+def test_mail_by_apprise_is_read_from_the_right_and_as_text_too(mail_server: MailServer) -> None:
+    by_mail(mail_server).send(MESSAGE)
+
+    (raw,) = mail_server.received
+    mail = message_from_bytes(raw, policy=default)
+    html = mail.get_body(("html",))
+    text = mail.get_body(("plain",))
+    assert html is not None
+    assert text is not None
+    assert (mail["To"], mail["Subject"]) == ("casey@example.com", MESSAGE.subject)
+    assert "visits@acme.example" in mail["From"]
+    assert '<html lang="fa" dir="rtl">' in html.get_content()
+    assert "http://127.0.0.1:8000/t/x" in text.get_content()
+
+
+@pytest.mark.parametrize(
+    ("status", "for_good"), [(400, True), (422, True), (401, False), (429, False), (500, False), (503, False)]
+)
+def test_a_service_that_refuses_does_so_for_good_or_for_now(
+    gateway: HttpGateway, status: int, for_good: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gateway.answers = [status]
+
+    with pytest.raises(NotSent, match=f"JSON: error {status}") as refusal:
+        by_json(gateway).send(TEXT)
+
+    assert refusal.value.for_good is for_good
+    assert "".join(capfd.readouterr()) == "", "apprise's log holds numbers and words"
+
+
+@pytest.mark.parametrize(("answer", "for_good"), [(b"550 nobody", True), (b"450 later", False)])
+def test_a_mailbox_that_apprise_cannot_reach_is_refused_for_good_or_for_now(
+    mail_server: MailServer, answer: bytes, for_good: bool
+) -> None:
+    mail_server.refusing = answer
+
+    with pytest.raises(NotSent) as refusal:
+        by_mail(mail_server).send(MESSAGE)
+
+    assert refusal.value.for_good is for_good
+    assert "casey" not in str(refusal.value)
+
+
+def test_a_service_that_is_away_is_tried_again() -> None:
+    with pytest.raises(NotSent, match="no answer") as failure:
+        AppriseChannel({Means.SMS: "json://127.0.0.1:1/{to}"}).send(TEXT)
+
+    assert not failure.value.for_good
+
+
+def test_what_the_service_would_send_to_its_own_number_instead_is_refused_for_good() -> None:
+    url = f"twilio://AC{'0' * 32}:{'1' * 32}@+12025550100/{{to}}"
+
+    with pytest.raises(NotSent) as refusal:
+        AppriseChannel({Means.SMS: url}).send(replace(TEXT, to="+99"))
+
+    assert refusal.value.for_good

@@ -81,9 +81,8 @@ def test_tokens_serve_one_purpose_of_one_visit_until_its_window_ends(world: Worl
     appointment = booked(world)
     link, to_confirm = tokens(world, appointment, "confirm")
     _, to_move = tokens(world, appointment, "move")
-    signature = to_confirm.partition(".")[2]
 
-    for token in (to_move, "", ".", "zz.x", f"ffffffff.{signature}", f"{to_confirm}x", "é"):
+    for token in (to_move, "", ".", to_confirm[:-1], f"{to_confirm}x", "é"):
         with pytest.raises(AnswerOutdated):
             confirm(world, (link, token))
     with pytest.raises(AnswerOutdated):

@@ -18,13 +18,13 @@ from dispatch.customer import Channel as Means
 from dispatch.customer import Customer
 from dispatch.database import transaction
 from dispatch.day import progress
-from dispatch.events import SYSTEM, record
+from dispatch.events import SYSTEM, events_of, record
 from dispatch.feedback import Feedback
 from dispatch.links import revoke_tracking
 from dispatch.outbox import Kind, Notification, State
 from dispatch.planning import Window
 from dispatch.promise import PromiseKind
-from dispatch.worker import Worker
+from dispatch.worker import Worker, run_due
 from tests.dispatch.world import DISPATCHER, NOW, World, clock_time
 from tests.support.channels import FakeChannel
 from tests.support.clock import FakeClock
@@ -169,13 +169,68 @@ def test_a_channel_that_keeps_failing_is_given_up(telling: Telling) -> None:
     assert (row.state, row.why, row.attempts) == (State.GIVEN_UP, "attempts", notifying.MOST_ATTEMPTS)
 
 
-def test_what_is_refused_for_good_is_not_tried_again(telling: Telling) -> None:
+def test_what_is_refused_for_good_at_every_address_is_not_tried_again_and_a_dispatcher_can_see_it(
+    telling: Telling,
+) -> None:
     telling.promise()
-    telling.channel.failures = [NotSent("no such address", for_good=True)]
+    telling.channel.failures = [NotSent("no such address", for_good=True)] * 2
 
     telling.send()
 
     assert telling.row(Kind.BOOKED).state is State.GIVEN_UP
+    with Session(telling.engine) as session:
+        last = events_of(session, telling.appointment_id)[-1]
+    assert (last.type, last.by) == ("notification.given_up", "system")
+    assert last.after == {"message": "booked", "why": "refused"}
+
+
+def test_who_is_refused_at_the_preferred_address_is_told_at_the_other_at_once(telling: Telling) -> None:
+    telling.customer(preferred_channel=Means.EMAIL)
+    telling.promise()
+    telling.channel.failures = [NotSent("no such mailbox", for_good=True)]
+
+    message = telling.message()
+
+    assert (message.means, message.to) == (Means.SMS, "+12125550123")
+    assert telling.row(Kind.BOOKED).state is State.SENT
+
+
+def test_a_channel_that_stays_away_leaves_the_next_tries_to_the_other_address(telling: Telling) -> None:
+    telling.promise()
+    tried = []
+
+    def refuse(message: Message) -> None:
+        tried.append(message.means)
+        raise NotSent("busy")
+
+    telling.channel.on_send = refuse
+    for _ in range(6):
+        telling.send()
+        telling.clock.advance(hours=1)
+
+    assert tried == [Means.SMS] * 2 + [Means.EMAIL] * 2 + [Means.SMS] * 2
+
+
+def test_who_has_one_address_is_tried_there_again(telling: Telling) -> None:
+    telling.customer(email=None)
+    telling.promise()
+    telling.channel.failures = [NotSent("busy")] * 4
+
+    for _ in range(4):
+        telling.send()
+        telling.clock.advance(minutes=10)
+
+    assert telling.message().means is Means.SMS
+
+
+def test_chat_is_written_to_those_alone_who_prefer_it(telling: Telling) -> None:
+    telling.channel.carries = frozenset({Means.SMS, Means.CHAT})
+    telling.promise()
+    first = telling.message()
+    telling.customer(preferred_channel=Means.CHAT)
+    telling.promise(AFTERNOON, PromiseKind.CHANGED)
+
+    assert (first.means, telling.message().means) == (Means.SMS, Means.CHAT)
 
 
 def test_two_senders_do_not_send_the_same(telling: Telling) -> None:
@@ -392,6 +447,46 @@ def test_nobody_is_asked_at_night_how_it_was(telling: Telling) -> None:
     assert (at_night, telling.send()) == ([], ["rate_us"])
 
 
+# What is kept
+
+
+def kinds_kept(telling: Telling, now: datetime) -> set[Kind]:
+    """After the worker's turn."""
+    run_due(telling.engine, telling.world.settings, now)
+    with Session(telling.engine) as session:
+        return set(session.exec(select(Notification.kind)))
+
+
+def test_what_was_told_is_forgotten_after_a_time_and_what_is_due_never(telling: Telling) -> None:
+    telling.promise()
+    telling.send()
+    keeps = timedelta(days=telling.world.settings.outbox_days)
+
+    last_day = kinds_kept(telling, MORNING[1] + keeps)
+    later = kinds_kept(telling, MORNING[1] + keeps + timedelta(seconds=1))
+
+    assert last_day == {Kind.BOOKED, Kind.DAY_BEFORE, Kind.ON_THE_DAY}
+    assert later == {Kind.DAY_BEFORE, Kind.ON_THE_DAY}, "these were never sent"
+
+
+def test_what_was_told_of_a_visit_to_come_is_not_forgotten_and_so_not_told_again(telling: Telling) -> None:
+    in_a_year = NOW.date() + timedelta(days=365)
+    telling.promise((clock_time(9, day=in_a_year), clock_time(11, day=in_a_year)))
+    telling.send()
+
+    kept = kinds_kept(telling, NOW + timedelta(days=200))
+
+    assert Kind.BOOKED in kept
+
+
+def test_what_was_told_of_a_cancelled_visit_is_forgotten_too(telling: Telling) -> None:
+    telling.promise()
+    telling.cancel()
+    telling.send()
+
+    assert kinds_kept(telling, NOW + timedelta(days=91)) == set()
+
+
 # To whom, and in which words
 
 
@@ -442,7 +537,7 @@ def test_a_channel_gets_only_what_it_can_carry(telling: Telling) -> None:
         ("en-GB", "Tuesday, 24 November", "between 9 am and 11 am"),
         ("de-AT", "Dienstag, 24. November", "zwischen 09:00 und 11:00 Uhr"),
         ("es", "martes, 24 de noviembre", "de 09:00 a 11:00"),
-        ("pl", "wtorek, 24 listopada", "w godzinach 09:00–11:00"),
+        ("pl", "wtorek, 24 listopada", "między 09:00 a 11:00"),
         ("ru", "вторник, 24 ноября", "с 09:00 до 11:00"),
         ("fa-IR", "سه‌شنبه ۲۴ نوامبر", "بین ساعت ۰۹:۰۰ و ۱۱:۰۰"),
         ("zh-Hans-CN", "11月24日（星期二）", "09:00至11:00之间"),

@@ -181,6 +181,21 @@ def test_a_delay_is_told_once_it_breaks_the_window_and_again_only_if_it_changed_
     assert pending(world.session).count(Kind.RUNNING_LATE) == 1, "the newest estimate alone is told"
 
 
+def test_a_delay_that_grows_and_grows_is_told_three_times(world: World) -> None:
+    technician = world.technician()
+    appointment = promise(world, world.job(world.service()), MORNING)
+    assert technician.no is not None
+    appointment.plan(technician.no, *MORNING, 0, 0)
+
+    for minutes in range(130, 400, 20):
+        tell(world, appointment, "late", {"by_s": minutes * 60})
+        for row in rows(world.session):
+            if row.kind is Kind.RUNNING_LATE:
+                row.end(State.SENT, NOW)
+
+    assert [row.kind for row in rows(world.session)].count(Kind.RUNNING_LATE) == 3
+
+
 def test_a_visit_that_is_done_is_asked_about_two_hours_later(world: World) -> None:
     appointment = promise(world, world.job(world.service()), MORNING)
 

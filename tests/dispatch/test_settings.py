@@ -67,6 +67,13 @@ def test_values_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
         ("TRAVEL", "teleport"),
         ("LOG_LEVEL", "loud"),
         ("CHANNEL", "pigeon"),
+        ("APPRISE_SMS", "+1 212 555 0123"),
+        ("APPRISE_SMS", "pigeon://loft/{to}"),
+        ("APPRISE_SMS", "json://gateway.example/sms"),
+        ("APPRISE_SMS", "twilio://SID:TOKEN/{to}"),
+        ("APPRISE_SMS", f"twilio://AC{'0' * 32}:{'1' * 32}@+12025550100/?note={{to}}"),
+        ("APPRISE_EMAIL", "mailtos://{to}"),
+        ("CHANNEL", "apprise"),
         ("QUIET_HOURS", "21-8 or so"),
         ("QUIET_HOURS", "08:00-08:00"),
         ("QUIET_HOURS", "21:00+01:00-08:00"),
@@ -105,6 +112,33 @@ def test_the_password_of_the_mail_server_is_not_shown(monkeypatch: pytest.Monkey
     monkeypatch.setenv("DISPATCH_SMTP_URL", "smtp://me:hush@mail.example")
 
     assert "hush" not in repr(load_settings())
+
+
+def test_services_are_named_as_apprise_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    services = {
+        "SMS": f"twilio://AC{'0' * 32}:{'1' * 32}@+12025550100/{{to}}",
+        "EMAIL": "mailtos://visits:hush@mail.example?from=visits@acme.example&to={to}",
+        "CHAT": "signal://127.0.0.1:8080/+12025550100/{to}",
+    }
+    monkeypatch.setenv("DISPATCH_CHANNEL", "apprise")
+    for name, url in services.items():
+        monkeypatch.setenv(f"DISPATCH_APPRISE_{name}", url)
+
+    settings = load_settings()
+
+    assert settings.apprise_sms.get_secret_value() == services["SMS"]
+    assert "hush" not in repr(settings)
+
+
+def test_the_refusal_of_a_service_holds_nothing_secret(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DISPATCH_APPRISE_SMS", "twilio://SID:hush@+12025550100/{to}")
+
+    with pytest.raises(InvalidSettings) as refusal:
+        load_settings()
+
+    assert "hush" not in str(refusal.value) + "".join(capfd.readouterr())
 
 
 def test_quiet_hours_are_times_of_the_wall_clock_or_none(monkeypatch: pytest.MonkeyPatch) -> None:

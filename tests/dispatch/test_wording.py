@@ -42,6 +42,7 @@ def test_every_language_has_every_kind_with_the_facts_that_the_english_one_has(l
         assert subject <= VALUES.keys(), kind
     assert placeholders(own["lines"]) == placeholders(english["lines"])
     assert placeholders(own["day"]) == placeholders(english["day"])
+    assert placeholders(own["hours_and_minutes"]) == placeholders(english["hours_and_minutes"])
     assert placeholders(own["window"]) == placeholders(english["window"])
     assert (len(own["weekdays"]), len(own["months"])) == (7, 12)
 
@@ -77,11 +78,11 @@ def test_every_form_that_a_number_can_want_is_there(language: str) -> None:
     ("language", "minutes", "said"),
     [
         ("en", 60, "1 hour"),
-        ("en", 121, "2 hours 5 minutes"),
-        ("de", 75, "1 Stunde 15 Minuten"),
+        ("en", 121, "2 hours and 5 minutes"),
+        ("de", 75, "1 Stunde und 15 Minuten"),
         ("es", 20, "20 minutos"),
         ("pl", 60, "1 godzinę"),
-        ("pl", 140, "2 godziny 20 minut"),
+        ("pl", 140, "2 godziny i 20 minut"),
         ("pl", 5 * 60, "5 godzin"),
         ("pl", 12 * 60, "12 godzin"),
         ("pl", 22 * 60, "22 godziny"),
@@ -89,8 +90,10 @@ def test_every_form_that_a_number_can_want_is_there(language: str) -> None:
         ("ru", 3 * 60, "3 часа"),
         ("ru", 11 * 60 + 20, "11 часов 20 минут"),
         ("ru", 21 * 60, "21 час"),
+        ("es", 65, "1 hora y 5 minutos"),
         ("fa", 25, "۲۵ دقیقه"),
-        ("zh", 85, "1小时 25分钟"),
+        ("fa", 65, "۱ ساعت و ۵ دقیقه"),
+        ("zh", 85, "1小时25分钟"),
         ("en", 0, "0 minutes"),
     ],
 )
@@ -111,6 +114,12 @@ def test_a_latin_name_does_not_turn_a_persian_sentence() -> None:
     assert wording("fa").direction == "rtl"
     assert "\u2068<technician>\u2069" in subject
     assert "\u2068<organization>\u2069" in body
+
+
+def test_a_persian_name_does_not_turn_a_latin_sentence() -> None:
+    _, body = wording("en").message("arrived", VALUES | {"technician": "رضا"})
+
+    assert body == "<organization>: \u2068رضا\u2069 has arrived."
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,38 @@ def test_a_customer_is_told_reminded_and_answers(acme: Acme, told: Told) -> None
 
 
 @pytest.mark.usefixtures("shifts")
+def test_programs_that_follow_links_change_nothing_and_the_dispatcher_sees_who_will_be_there(
+    acme: Acme, told: Told
+) -> None:
+    _, made = booked(acme, NEXT_DAY)
+    path = f"/v1/appointments/{made['appointment']['id']}"
+    told()
+    acme.clock.move_to(datetime(2027, 3, 2, 23, 0, tzinfo=UTC))
+    told()
+    confirm, move = told.link("day_before", "confirm"), told.link("day_before", "move")
+    before = acme.client.read(path, key=acme.dispatcher)
+
+    for link in (confirm, move):
+        for headers in ({}, {"Purpose": "prefetch"}, {"Sec-Purpose": "prefetch;prerender"}):
+            for method in ("HEAD", "GET"):
+                assert acme.client.open(link, method=method, headers=headers).status_code == 200
+        assert acme.client.open(link, method="OPTIONS").status_code == 200
+    followed = acme.client.read(path, key=acme.dispatcher)
+    page, _, key = confirm.partition("?k=")
+    acme.client.post(page, data={"k": key})
+    answered = acme.client.read(path, key=acme.dispatcher)
+
+    assert followed == before
+    assert before["customer_confirmed_at"] is None
+    assert answered["customer_confirmed_at"] == "2027-03-02T23:00:00Z"
+    board = acme.client.read(
+        "/v1/board", key=acme.dispatcher, territory_id=acme.territory["id"], date=NEXT_DAY
+    )
+    (stop,) = [stop for technician in board["technicians"] for stop in technician["stops"]]
+    assert stop["customer_confirmed_at"] == answered["customer_confirmed_at"]
+
+
+@pytest.mark.usefixtures("shifts")
 def test_a_refused_booking_is_told_to_nobody(acme: Acme, told: Told) -> None:
     registered, made = booked(acme, NEXT_DAY)
     told()
@@ -163,7 +195,7 @@ def test_a_delay_reaches_the_next_customer_before_its_window_ends(acme: Acme, to
     sent = told()
 
     assert sent == ["running_late"]
-    assert "and are sorry for it" in told.bodies["running_late"]
+    assert "we are sorry, we are running about" in told.bodies["running_late"]
     assert told() == []
 
 

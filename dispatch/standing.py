@@ -1,0 +1,342 @@
+"""Calendars as they stand, remembered: where could a visit go, among everybody and over many days?
+
+Reading and timing all calendars for each question would take seconds. A process keeps the routes of an organization by
+day, and with each the stamp that the technician's calendar had when it was read (`Technician.calendar_stamp`, which the
+database changes with whatever slots follow from). A question reads the stamps, and anew only the calendars whose stamp
+is another, whichever process changed them. A stamp is never used twice, so that what a transaction read of its own
+changes is right for it and, if it rolls back, for nobody else.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from threading import Lock
+from weakref import WeakKeyDictionary
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine, func
+from sqlmodel import Session, select
+
+from dispatch.catalogue import Service
+from dispatch.planning import DayReader, Job, Window, WorkingDay, asked_visit, travel_provider
+from dispatch.service_request import Priority
+from dispatch.settings import Settings
+from dispatch.shift import LONGEST_DERIVED
+from dispatch.technician import Engagement, EngagementStatus, Technician
+from optimizer import Insertion, Plan, Shift, TimeWindow, Visit
+from optimizer.standing import StandingRoutes, Ways
+from optimizer.travel import Place as Point
+
+DAY = timedelta(days=1)
+SHIFT_BEFORE = timedelta(hours=36)
+"""Read beside the days in question: a forced visit that reaches from one shift into the next belongs to the first."""
+READ_AT_A_TIME = 16
+"""Technicians; the matrix of their places grows with the square."""
+MOST_DAYS, MOST_ORGANIZATIONS = 60, 100
+"""Remembered by a process: days of an organization, organizations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where a visit costs least in one window. window: the index of those asked for. technician_no: whose shift it is.
+    hours: of the shift, in seconds of the epoch. beside_others: next to another organization's visit, so that its cost
+    is told rounded."""
+
+    window: int
+    insertion: Insertion
+    technician_no: int
+    hours: TimeWindow
+    beside_others: bool
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The cheapest first, of equal ones the earliest."""
+        return self.insertion.extra_cents, self.insertion.start
+
+
+@dataclass
+class _Day:
+    """The shifts that begin on one day of UTC. stamps: by technician number, of the calendars that were read. shifts:
+    by technician number their ids; owner: the other way round. foreign: by shift, which of its stops are not the
+    organization's."""
+
+    routes: StandingRoutes = field(default_factory=StandingRoutes)
+    stamps: dict[int, int] = field(default_factory=dict)
+    shifts: dict[int, list[str]] = field(default_factory=dict)
+    owner: dict[str, int] = field(default_factory=dict)
+    foreign: dict[str, tuple[bool, ...]] = field(default_factory=dict)
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        for no in numbers:
+            self.stamps.pop(no, None)
+            self.routes.drop(self.shifts.pop(no, []))
+
+    def put(self, read: WorkingDay, shifts: Sequence[Shift]) -> None:
+        """Those shifts of what was read, with their routes, in the place of all that their technicians had."""
+        chosen = {shift.id for shift in shifts}
+        for technician in read.technicians.values():
+            assert technician.no is not None
+            gone = [shift_id for shift_id in self.shifts.pop(technician.no, []) if shift_id not in chosen]
+            self.routes.drop(gone)
+        if not shifts:
+            return
+        routes = tuple(route for route in read.plan.routes if route.shift in chosen)
+        stops = {route.shift: [stop.visit for stop in route.stops] for route in routes}
+        routed = {visit_id for visit_ids in stops.values() for visit_id in visit_ids}
+        visits = tuple(visit for visit in read.problem.visits if visit.id in routed)
+        problem = replace(read.problem, visits=visits, shifts=tuple(shifts))
+        self.routes.put(problem, Plan(routes, ()), [Point(place.lat, place.lon) for place in read.places])
+        for shift in shifts:
+            no = read.technicians[shift.technician].no
+            assert no is not None
+            self.shifts.setdefault(no, []).append(shift.id)
+            self.owner[shift.id] = no
+            self.foreign[shift.id] = tuple(visit_id not in read.jobs for visit_id in stops.get(shift.id, []))
+
+    def openings(self, asked: "_Asked") -> Iterator[Opening]:
+        """For each window that some shift of this day can keep, the cheapest."""
+        for found in self.routes.cheapest(asked.visit, asked.at, asked.opens, asked.closes, asked.ways):
+            beside = self.foreign[found.shift][max(0, found.position - 1) : found.position + 1]
+            hours = self.routes.shift(found.shift).window
+            yield Opening(found.window, found, self.owner[found.shift], hours, any(beside))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A visit, where it is and when it may start: the first and the last instants of the windows."""
+
+    visit: Visit
+    at: Point
+    opens: NDArray[np.int64]
+    closes: NDArray[np.int64]
+    ways: Ways
+
+
+class Calendars:
+    """Of everybody whom one organization has engaged, as one process remembers them."""
+
+    def __init__(self, organization_id: str) -> None:
+        self._organization_id = organization_id
+        self._lock = Lock()
+        self._days: OrderedDict[date, _Day] = OrderedDict()
+        self._technician_ids: dict[int, str] = {}
+        self._catalogue: tuple[int, int] | None = None
+
+    def openings(
+        self, session: Session, settings: Settings, job: Job, windows: Sequence[Window], zone: ZoneInfo
+    ) -> list[Opening]:
+        """For each of the windows, which are in order of time, that somebody can keep together with everything that
+        stands, where the visit costs least. Where it stands already it counts as removed. zone: of the days of which
+        the service keeps a share for emergencies."""
+        if not windows:
+            return []
+        with self._lock, _apart(session) as reading:
+            dates = _dates(windows)
+            self._read(reading, settings, dates)
+            parts = list(self._parts(reading, settings, job, windows, dates))
+            openings = _cheapest(parts)
+            if not openings or job.request.priority is Priority.EMERGENCY:
+                return openings
+            kept = _kept_for_emergencies(parts, job.service, zone) if job.service.emergency_share else ()
+            return [
+                opening
+                for opening in openings
+                if windows[opening.window][0].astimezone(zone).date() not in kept
+            ]
+
+    def _parts(
+        self,
+        session: Session,
+        settings: Settings,
+        job: Job,
+        windows: Sequence[Window],
+        dates: Sequence[date],
+    ) -> Iterator[tuple["_Day", _Asked]]:
+        """The days to ask, and what to ask them. In whose calendar the visit stands is asked without it, apart."""
+        whole = (windows[0][0], max(end for _, end in windows))
+        visit = asked_visit(session, job, [whole], self._technician_ids)
+        instants = np.array([(job.at_place_from(start), job.at_place_from(end)) for start, end in windows])
+        at, ways = Point(job.place.lat, job.place.lon), travel_provider(settings).ways
+        asked = _Asked(visit, at, instants[:, 0].copy(), instants[:, 1].copy(), ways)
+        own = job.appointment.technician_no
+        if own is not None and own in self._technician_ids:
+            read = self._reader(session, settings, dates, [own])
+            read.keep(except_=[job.appointment.id])
+            day, without = read.day(), _Day()
+            without.put(day, [shift for on in dates for shift in _beginning(day, on)])
+            yield without, asked
+            excluded = visit.excluded | {self._technician_ids[own]}
+            asked = replace(asked, visit=replace(visit, excluded=excluded))
+        for on in dates:
+            yield self._days[on], asked
+
+    def _read(self, session: Session, settings: Settings, dates: Sequence[date]) -> None:
+        """Brings these days up to date."""
+        stamps, catalogue = (
+            _stamps(session, self._organization_id),
+            _catalogue(session, self._organization_id),
+        )
+        if catalogue != self._catalogue:
+            self._days.clear()
+            self._catalogue = catalogue
+        gone = self._technician_ids.keys() - stamps.keys()
+        for no in gone:
+            del self._technician_ids[no]
+        for day in self._days.values():
+            day.forget(gone)
+        known = sorted(on for on, day in self._days.items() if day.stamps)
+        for on in dates:
+            self._days.setdefault(on, _Day())
+            self._days.move_to_end(on)
+        for run in _runs(known):
+            self._read_all(session, settings, run, self._changed(set(run) & set(dates), stamps), stamps)
+        for run in _runs([on for on in dates if not self._days[on].stamps]):
+            self._read_all(session, settings, run, list(stamps), stamps)
+        while len(self._days) > max(MOST_DAYS, len(dates)):
+            self._days.popitem(last=False)
+
+    def _changed(self, dates: Collection[date], stamps: Mapping[int, int]) -> list[int]:
+        """Whose calendars are not what they were when one of these days was read. They are read anew for all days that
+        are remembered beside it, once instead of day by day."""
+        days = [self._days[on] for on in dates if self._days[on].stamps != stamps]
+        return [no for no, stamp in stamps.items() if any(day.stamps.get(no) != stamp for day in days)]
+
+    def _read_all(
+        self,
+        session: Session,
+        settings: Settings,
+        dates: Sequence[date],
+        numbers: Sequence[int],
+        stamps: Mapping[int, int],
+    ) -> None:
+        for first in range(0, len(numbers), READ_AT_A_TIME):
+            self._read_some(session, settings, dates, numbers[first : first + READ_AT_A_TIME], stamps)
+
+    def _read_some(
+        self,
+        session: Session,
+        settings: Settings,
+        dates: Sequence[date],
+        numbers: Collection[int],
+        stamps: Mapping[int, int],
+    ) -> None:
+        reader = self._reader(session, settings, dates, numbers)
+        reader.keep()
+        read = reader.day()
+        for technician in read.technicians.values():
+            assert technician.no is not None
+            self._technician_ids[technician.no] = technician.id
+        for at in dates:
+            self._days[at].put(read, _beginning(read, at))
+            self._days[at].stamps |= {no: stamps[no] for no in numbers}
+
+    def _reader(
+        self, session: Session, settings: Settings, dates: Sequence[date], numbers: Collection[int]
+    ) -> DayReader:
+        range_ = (_midnight(dates[0]) - SHIFT_BEFORE, _midnight(dates[-1]) + DAY)
+        return DayReader(session, settings, self._organization_id, range_, numbers, briefly=True)
+
+
+_remembered: WeakKeyDictionary[Engine, OrderedDict[str, Calendars]] = WeakKeyDictionary()
+_remembering = Lock()
+
+
+def calendars_of(session: Session, organization_id: str) -> Calendars:
+    """What this process remembers of an organization in the session's database."""
+    with _remembering:
+        known = _remembered.setdefault(session.get_bind().engine, OrderedDict())
+        calendars = known.setdefault(organization_id, Calendars(organization_id))
+        known.move_to_end(organization_id)
+        while len(known) > MOST_ORGANIZATIONS:
+            known.popitem(last=False)
+        return calendars
+
+
+@contextmanager
+def _apart(session: Session) -> Iterator[Session]:
+    """A session in the same transaction whose rows nobody else holds: what is read here may be older than what the
+    caller reads after it has locked a calendar."""
+    session.flush()
+    with Session(session.connection(), join_transaction_mode="rollback_only") as apart:
+        yield apart
+
+
+def _stamps(session: Session, organization_id: str) -> dict[int, int]:
+    """By number, of everybody whom the organization has engaged and not suspended."""
+    query = select(Technician.no, Technician.calendar_stamp).where(
+        Engagement.technician_no == Technician.no,
+        Engagement.organization_id == organization_id,
+        Engagement.status == EngagementStatus.ACTIVE,
+    )
+    rows: Sequence[tuple[int, int]] = session.connection().execute(query).tuples().all()
+    return dict(rows)
+
+
+def _catalogue(session: Session, organization_id: str) -> tuple[int, int]:
+    """Another whenever a service is, by whose buffers its visits may be moved."""
+    count, versions = session.exec(
+        select(func.count(), func.coalesce(func.sum(Service.version), 0)).where(
+            Service.organization_id == organization_id
+        )
+    ).one()
+    return count, versions
+
+
+def _dates(windows: Sequence[Window]) -> list[date]:
+    """The days of UTC on which a shift begins that may hold one of the windows."""
+    first = (windows[0][0] - LONGEST_DERIVED).date()
+    last = max(end for _, end in windows).date()
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def _runs(dates: Sequence[date]) -> list[list[date]]:
+    """Days that follow on each other, together."""
+    runs: list[list[date]] = []
+    for on in dates:
+        if runs and on - runs[-1][-1] == DAY:
+            runs[-1].append(on)
+        else:
+            runs.append([on])
+    return runs
+
+
+def _midnight(at: date) -> datetime:
+    return datetime(at.year, at.month, at.day, tzinfo=UTC)
+
+
+def _beginning(day: WorkingDay, at: date) -> list[Shift]:
+    return [shift for shift in day.problem.shifts if day.hours[shift.id].starts_at.date() == at]
+
+
+def _cheapest(parts: Iterable[tuple[_Day, _Asked]]) -> list[Opening]:
+    """For each window that can be kept, in their order."""
+    best: dict[int, Opening] = {}
+    for day, asked in parts:
+        for opening in day.openings(asked):
+            known = best.get(opening.window)
+            if known is None or opening.rank < known.rank:
+                best[opening.window] = opening
+    return [best[window] for window in sorted(best)]
+
+
+def _kept_for_emergencies(
+    parts: Sequence[tuple[_Day, _Asked]], service: Service, zone: ZoneInfo
+) -> set[date]:
+    """The local days on which one more visit would leave those who could make it less than the share of their hours
+    that the service keeps for emergencies."""
+    hours_s: dict[date, int] = {}
+    left_s: dict[date, int] = {}
+    for day, asked in parts:
+        for begins, capacity_s, busy_s in day.routes.use(asked.visit, asked.at, asked.ways):
+            on = datetime.fromtimestamp(begins, zone).date()
+            hours_s[on] = hours_s.get(on, 0) + capacity_s
+            left_s[on] = left_s.get(on, 0) + capacity_s - busy_s
+    return {
+        on
+        for on, hours in hours_s.items()
+        if left_s[on] - service.at_place_s < service.emergency_share * hours
+    }

@@ -1,0 +1,351 @@
+"""Routes as they stand, each replaced on its own: where could one more visit go, over as many days and people as there
+are?
+
+`insertion.PreparedRoutes` is made from one problem with a matrix of all its places. Here no such matrix is needed, for
+the ways from a new place to the stops of all routes are as many as there are stops, and those between the stops were
+found when their route was put in. The check of a position is the same kernel.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.arrays import NEVER, PAIR, SHIFT, VISIT, Indices, Ints, ProblemArrays, assignment_ticks, cents
+from optimizer.eligibility import UNLIMITED, Fleet, broken_rules
+from optimizer.insertion import Insertion, PreparedRoutes, insertions_into
+from optimizer.kernel import allocating_kernel
+from optimizer.plan import Plan
+from optimizer.problem import InvalidProblem, Problem, Shift, TravelMatrix, Visit, Weights
+from optimizer.schedule import NODE, ROW, SPOT, Routes, has_room
+from optimizer.travel import Place, ground_points
+
+ASKED, NOWHERE = 0, 1
+"""The places of the visit that is asked about, and of an open start or end, at no distance from anywhere."""
+FIRST_OF_NODES = 2
+
+FEWEST_SHIFTS, FEWEST_STOPS = 8, 6
+"""Room at the beginning; it doubles when it is full."""
+
+Ways = Callable[[NDArray[np.float64]], NDArray[np.int32]]
+"""From points (`travel.ground_points`, shape (6, n)) the seconds and metres between the first and each, as long back as
+there, shape (2, n): `Geodesic.ways`."""
+
+
+@allocating_kernel
+def cheapest_insertions(
+    arrays: ProblemArrays,
+    routes: Routes,
+    allowed: NDArray[np.bool_],
+    assign: Ints,
+    ways: NDArray[np.int32],
+    service_s: Ints,
+    load: Ints,
+    opens: Ints,
+    closes: Ints,
+    shift_of: Indices,
+    node: Indices,
+    start: Ints,
+    ticks: Ints,
+) -> None:
+    """As `insertion.insertions`, but only the cheapest of all shifts for each window, of equal ones the earliest, and
+    that shift (-1 for none). opens, closes: [windows], both in order of time. ways: [places, 2], there and back."""
+    first = np.empty(arrays.pauses.shape[1] + 1, np.int64)
+    last = np.empty_like(first)
+    windows = len(opens)
+    in_node = np.empty(windows, np.int32)
+    in_start, in_ticks = np.empty(windows, np.int64), np.empty(windows, np.int64)
+    shift_of[:], node[:], ticks[:] = -1, -1, NEVER
+    for shift in range(len(allowed)):
+        if not allowed[shift] or not has_room(arrays, routes, shift, load):
+            continue
+        work = arrays.shift[shift]
+        low, high = np.searchsorted(closes, work.start), np.searchsorted(opens, work.end, "right")
+        if low >= high:
+            continue
+        in_node[low:high], in_ticks[low:high] = -1, NEVER
+        insertions_into(
+            arrays, routes, shift, assign[shift], ASKED, ways, ways, service_s[shift], opens[low:high],
+            closes[low:high], first, last, in_node[low:high], in_start[low:high], in_ticks[low:high],
+        )  # fmt: skip
+        for w in range(low, high):
+            cheaper = in_ticks[w] < ticks[w] or (in_ticks[w] == ticks[w] and in_start[w] < start[w])
+            if in_node[w] >= 0 and cheaper:
+                shift_of[w], node[w], start[w], ticks[w] = shift, in_node[w], in_start[w], in_ticks[w]
+
+
+@dataclass(frozen=True, slots=True)
+class Star:
+    """The ways to the place that is asked about, as `Fleet` reads a matrix: one column. distance_m: [places, 1]."""
+
+    distance_m: NDArray[np.int32]
+
+
+class StandingRoutes:
+    """Shifts with their routes, by the shift's id. Not for shifts whose cost or length depends on times, or whose
+    travel, load or fairness is capped or priced: they need `insertion.PreparedRoutes`."""
+
+    def __init__(self, weights: Weights | None = None) -> None:
+        self._weights = Weights() if weights is None else weights
+        self._row_of: dict[str, int] = {}
+        self._free: list[int] = []
+        self._shifts: list[Shift] = []
+        self._standing = np.zeros(0, np.bool_)
+        self._arrays, self._routes = _room(0, FEWEST_STOPS, 0)
+        self._way = np.zeros((0, FEWEST_STOPS + 2, 2), np.int32)
+        self._points = np.zeros((6, FIRST_OF_NODES))
+        self._fleet: Fleet | None = None
+
+    def __len__(self) -> int:
+        return len(self._row_of)
+
+    def shift(self, shift_id: str) -> Shift:
+        """Raises `KeyError`."""
+        return self._shifts[self._row_of[shift_id]]
+
+    def put(self, problem: Problem, plan: Plan, points: Sequence[Place]) -> None:
+        """Every shift of the problem with its route in the plan, in the place of the same shift if it is here.
+        points: the places of the problem's matrix. Raises `InvalidProblem` for what is not served here."""
+        prepared = PreparedRoutes(problem, plan)
+        _require_plain(prepared.arrays, problem)
+        length = prepared.routes.row["length"]
+        self._make_room(
+            sum(shift.id not in self._row_of for shift in problem.shifts),
+            int(length.max(initial=0)),
+            prepared.arrays.pauses.shape[1],
+        )
+        ground = ground_points(points)
+        for index, shift in enumerate(problem.shifts):
+            self._copy(self._row_for(shift), prepared, index, problem.travel, ground)
+
+    def drop(self, shift_ids: Iterable[str]) -> None:
+        """Those that are here."""
+        for shift_id in shift_ids:
+            row = self._row_of.pop(shift_id, None)
+            if row is not None:
+                self._standing[row] = False
+                self._free.append(row)
+
+    def cheapest(
+        self, visit: Visit, at: Place, opens: Ints, closes: Ints, ways: Ways
+    ) -> tuple[Insertion, ...]:
+        """For each window that some shift can keep the cheapest insertion, of equal ones the earliest, in the order of
+        the windows. at: where the visit is, whatever `place` it says. opens, closes: the first and the last instant of
+        each window, both in order of time."""
+        if not self._row_of:
+            return ()
+        fleet, legs = self._towards(at, ways)
+        asked = replace(visit, place=0)
+        count = len(opens)
+        shift_of, node = np.empty(count, np.int32), np.empty(count, np.int32)
+        start, ticks = np.empty(count, np.int64), np.empty(count, np.int64)
+        service_s = fleet.service_s(asked)
+        cheapest_insertions(
+            self._arrays,
+            self._routes,
+            (broken_rules(asked, fleet) < 0) & self._standing,
+            assignment_ticks(asked, fleet, self._weights, None),
+            legs,
+            service_s,
+            np.zeros(0, np.int64),
+            opens,
+            closes,
+            shift_of,
+            node,
+            start,
+            ticks,
+        )
+        return tuple(
+            self._insertion(
+                legs, window, int(shift_of[window]), int(node[window]), int(start[window]), service_s, ticks
+            )
+            for window in np.flatnonzero(shift_of >= 0).tolist()
+        )
+
+    def use(self, visit: Visit, at: Place, ways: Ways) -> list[tuple[int, int, int]]:
+        """Of each shift that may serve the visit, whatever its calendar holds: when it begins, its seconds without
+        breaks, and how many of these its route takes with travel."""
+        if not self._row_of:
+            return []
+        fleet, _ = self._towards(at, ways)
+        rows = np.flatnonzero((broken_rules(replace(visit, place=0), fleet) < 0) & self._standing)
+        shift, row = self._arrays.shift[rows], self._routes.row[rows]
+        hours_s = shift["end"] - shift["start"] - self._arrays.pauses[rows, :, 2].sum(axis=1)
+        return list(zip(shift["start"].tolist(), hours_s.tolist(), row["work_s"].tolist(), strict=True))
+
+    def _insertion(
+        self,
+        legs: NDArray[np.int32],
+        window: int,
+        row: int,
+        node: int,
+        start: int,
+        service_s: Ints,
+        ticks: Ints,
+    ) -> Insertion:
+        shift, nodes = self._shifts[row], self._routes.node[row]
+        added = legs[nodes[node]["place"]] + legs[nodes[node + 1]["place"]] - self._way[row, node]
+        return Insertion(
+            shift=shift.id,
+            technician=shift.technician,
+            window=window,
+            position=node,
+            start=start,
+            end=start + int(service_s[row]),
+            extra_travel_s=int(added[0]),
+            extra_travel_m=int(added[1]),
+            extra_cents=cents(int(ticks[window])),
+        )
+
+    def _towards(self, at: Place, ways: Ways) -> tuple[Fleet, NDArray[np.int32]]:
+        """The fleet as seen from a place, and the ways there."""
+        self._points[:, [ASKED]] = ground_points((at,))
+        legs = ways(self._points)
+        legs[:, NOWHERE] = 0
+        if self._fleet is None:
+            self._fleet = self._fleet_of_rows()
+        star = cast(TravelMatrix, Star(legs[1][:, None]))
+        return replace(self._fleet, travel=star), legs.T
+
+    def _fleet_of_rows(self) -> Fleet:
+        """Each shift sets out from its first node."""
+        nowhere = TravelMatrix(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.int32))
+        spare = [self._shifts[-1]] * (len(self._standing) - len(self._shifts))
+        homes = self._routes.node["place"][:, 0].astype(np.int64)
+        homes[homes == NOWHERE] = -1
+        return replace(Fleet.of([*self._shifts, *spare], nowhere), start_place=homes)
+
+    def _row_for(self, shift: Shift) -> int:
+        row = self._row_of.get(shift.id)
+        if row is None:
+            row = self._free.pop() if self._free else len(self._shifts)
+            self._row_of[shift.id] = row
+        if row == len(self._shifts):
+            self._shifts.append(shift)
+            self._fleet = None
+        elif _differ(self._shifts[row], shift):
+            self._fleet = None
+        self._shifts[row], self._standing[row] = shift, True
+        return row
+
+    def _copy(
+        self,
+        row: int,
+        prepared: PreparedRoutes,
+        index: int,
+        travel: TravelMatrix,
+        ground: NDArray[np.float64],
+    ) -> None:
+        """Writes a shift of the problem and its route into a row; its nodes are places of their own."""
+        arrays, routes, stops = self._arrays, self._routes, self._routes.node.shape[1]
+        n = int(prepared.routes.row["length"][index])
+        arrays.shift[row] = prepared.arrays.shift[index]
+        breaks = int(arrays.shift["breaks"][row])
+        arrays.pauses[row] = 0
+        arrays.pauses[row, :breaks] = prepared.arrays.pauses[index, :breaks]
+        routes.row[row], routes.node[row, : n + 2] = (
+            prepared.routes.row[index],
+            prepared.routes.node[index, : n + 2],
+        )
+        routes.ready[row, : n + 1, : breaks + 1] = prepared.routes.ready[index, : n + 1, : breaks + 1]
+        routes.latest[row, : n + 2, : breaks + 1] = prepared.routes.latest[index, : n + 2, : breaks + 1]
+        was = prepared.routes.node["place"][index, : n + 2]
+        known = was < travel.places
+        own = FIRST_OF_NODES + row * stops + np.arange(n + 2)
+        self._points[:, own[known]] = ground[:, was[known]]
+        routes.node["place"][row, : n + 2] = np.where(known, own, NOWHERE)
+        self._way[row] = 0
+        if n > 0:
+            self._way[row, : n + 1] = prepared.arrays.leg[was[:-1], was[1:]]
+
+    def _make_room(self, more_shifts: int, stops: int, breaks: int) -> None:
+        """Makes everything larger where it does not hold so much."""
+        shifts, nodes, pauses = self._routes.ready.shape[0], self._routes.node.shape[1], self._arrays.pauses
+        wanted = len(self._shifts) - len(self._free) + more_shifts
+        if wanted <= shifts and stops + 2 <= nodes and breaks <= pauses.shape[1]:
+            return
+        shifts = max(FEWEST_SHIFTS, shifts if wanted <= shifts else max(wanted, 2 * shifts))
+        room = nodes - 2 if stops + 2 <= nodes else max(stops, 2 * (nodes - 2))
+        arrays, routes = _room(shifts, room, max(breaks, pauses.shape[1]))
+        way, points = (
+            np.zeros((shifts, room + 2, 2), np.int32),
+            np.zeros((6, FIRST_OF_NODES + shifts * (room + 2))),
+        )
+        for row in range(len(self._shifts)):
+            self._move(row, arrays, routes, way, points)
+        standing = np.zeros(shifts, np.bool_)
+        standing[: len(self._standing)] = self._standing
+        self._arrays, self._routes, self._way, self._points = arrays, routes, way, points
+        self._standing, self._fleet = standing, None
+
+    def _move(
+        self,
+        row: int,
+        arrays: ProblemArrays,
+        routes: Routes,
+        way: NDArray[np.int32],
+        points: NDArray[np.float64],
+    ) -> None:
+        """Copies a row into larger arrays."""
+        arrays.shift[row], routes.row[row] = self._arrays.shift[row], self._routes.row[row]
+        arrays.pauses[row, : self._arrays.pauses.shape[1]] = self._arrays.pauses[row]
+        _, nodes, breaks = self._routes.latest.shape
+        routes.node[row, :nodes], way[row, :nodes] = self._routes.node[row], self._way[row]
+        routes.ready[row, : nodes - 1, :breaks] = self._routes.ready[row]
+        routes.latest[row, :nodes, :breaks] = self._routes.latest[row]
+        was = self._routes.node["place"][row]
+        real = np.flatnonzero(was >= FIRST_OF_NODES)
+        own = FIRST_OF_NODES + row * routes.node.shape[1] + real
+        points[:, own] = self._points[:, was[real]]
+        routes.node["place"][row, real] = own
+
+
+def _differ(one: Shift, other: Shift) -> bool:
+    """In what `Fleet` reads; the place of the start is known by its node."""
+    return any(
+        getattr(one, name) != getattr(other, name)
+        for name in ("technician", "skills", "radius_m", "cents_per_h", "cents_per_visit")
+    )
+
+
+def _require_plain(arrays: ProblemArrays, problem: Problem) -> None:
+    shift = arrays.shift
+    plain = not (shift["timed"] | shift["far"]).any() and (shift["max_duration_s"] == UNLIMITED).all()
+    if (
+        not plain
+        or problem.weights.fairness_cents_per_h2
+        or arrays.load.shape[1]
+        or arrays.leg is not arrays.leg_to
+    ):
+        raise InvalidProblem(
+            "shifts",
+            "caps on travel, length and load, and ways that differ by direction, need prepared routes",
+        )
+
+
+def _room(shifts: int, stops: int, breaks: int) -> tuple[ProblemArrays, Routes]:
+    """Arrays that hold so much, without visits of their own."""
+    nothing = np.zeros((1, 1, 2), np.int32)
+    arrays = ProblemArrays(
+        visit=np.zeros(0, VISIT),
+        shift=np.zeros(shifts, SHIFT),
+        pair=np.zeros((0, shifts), PAIR),
+        leg=nothing,
+        leg_to=nothing,
+        window=np.zeros((0, 1, 2), np.int64),
+        pauses=np.zeros((shifts, breaks, 3), np.int64),
+        load=np.zeros((0, 0), np.int64),
+        capacity=np.zeros((shifts, 0), np.int64),
+    )
+    routes = Routes(
+        row=np.zeros(shifts, ROW),
+        node=np.zeros((shifts, stops + 2), NODE),
+        spot=np.zeros(0, SPOT),
+        ready=np.zeros((shifts, stops + 1, breaks + 1), np.int64),
+        latest=np.zeros((shifts, stops + 2, breaks + 1), np.int64),
+        span=np.zeros((shifts, 0, 3), np.int64),
+        load=np.zeros((shifts, 0), np.int64),
+    )
+    return arrays, routes
