@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from alembic import command
@@ -22,6 +23,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session, create_engine
 
 from dispatch.errors import Unavailable
@@ -30,6 +32,7 @@ ATTEMPTS = 3
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 40
 READ_ONLY = "dispatch_read_only"
+_TURN = "dispatch_turn"
 SAFE_SQLITE = (3, 51, 3)
 """Before it, a checkpoint that restarts the WAL may race a writer and lose pages (sqlite.org/wal.html)."""
 
@@ -74,6 +77,8 @@ def _open_sqlite(url: str, *, foreign_keys: bool) -> Engine:
         hide_parameters=True,
     )
 
+    turns = Lock()
+
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
@@ -88,10 +93,26 @@ def _open_sqlite(url: str, *, foreign_keys: bool) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reads = bool(connection.get_execution_options().get(READ_ONLY))
+        if not reads:
+            _wait_for_turn(turns, connection)
         connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reads else 'OFF'}")
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
+    @event.listens_for(engine, "checkin")
+    def checkin(_connection: Any, record: ConnectionPoolEntry) -> None:
+        if (record.record_info or {}).pop(_TURN, False):
+            turns.release()
+
     return engine
+
+
+def _wait_for_turn(turns: Lock, connection: Connection) -> None:
+    """The writers of this process take turns: SQLite lets those who wait sleep up to 0.1 s at a time and wakes nobody,
+    so that the lock would lie idle and some would never get it. Who waits in vain is told so by SQLite."""
+    info = connection.connection.record_info
+    assert info is not None
+    if not info.get(_TURN):
+        info[_TURN] = turns.acquire(timeout=BUSY_TIMEOUT_MS / 1000)
 
 
 def open_session(engine: Engine, *, read_only: bool = False) -> Session:

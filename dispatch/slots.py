@@ -42,6 +42,7 @@ GRADE_STEP_S = 360
 """Extra travel that costs ten points of grade: a tenth of an hour."""
 RECOMMENDED_GRADE = 70
 MOST_RECOMMENDED = 3
+KEPT_FOR_EMERGENCIES = Reason("no_time", "what is left of the day is kept for emergencies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,8 @@ def _none(
             reasons[reason.code, reason.detail] = reason
             continue
         standing, found = _recommended(session, settings, job, windows, zone)
-        told = [*found.reasons, *_idle(standing, able)]
+        kept = [KEPT_FOR_EMERGENCIES] if found.insertions else []
+        told = [*kept, *found.reasons, *_idle(standing, able)]
         reasons |= {(reason.code, reason.detail): reason for reason in told}
         would_fit |= {(reason.code, reason.detail): reason for reason in found.would_fit_if}
     return Slots((), tuple(reasons.values()), tuple(would_fit.values()))
