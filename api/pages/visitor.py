@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
-from flask import Response, redirect, request, url_for
+from flask import Response, g, redirect, request, url_for
 from pydantic import ValidationError
 
 from api.bodies import unwanted_text
@@ -99,8 +99,19 @@ def wanted_code() -> str | None:
 
 
 def spoken(kept: str | None = None) -> Language:
-    """The language to answer in: the chosen one, else the one that was kept, else the browser's, else the first."""
-    return language_of(wanted_code() or known_code(kept) or _browsers_code() or CODES[0])
+    """The language to answer in: the chosen one, else the one that was kept, else the browser's, else the first. A
+    failure further on is told in it too."""
+    g.language = language_of(wanted_code() or known_code(kept) or _browsers_code() or CODES[0])
+    return cast(Language, g.language)
+
+
+def failure_language(status: int) -> Language:
+    """The language in which a failure is told: the one that the view found, else one that the address or the browser
+    wants; the form is not read, whose body may be what failed. Who follows a dead link is told nothing of whose it was.
+    """
+    if status != HTTPStatus.NOT_FOUND and "language" in g:
+        return cast(Language, g.language)
+    return language_of(known_code(request.args.get("lang")) or _browsers_code() or CODES[0])
 
 
 def _browsers_code() -> str | None:
@@ -142,9 +153,14 @@ def visitor_page(
         longest_notes=LONGEST_NOTES,
         **values,
     )
+    note_language(response, language)
+    return response
+
+
+def note_language(response: Response, language: Language) -> None:
+    """Says in which language the page is, and that this depends on who asks."""
     response.headers["Content-Language"] = language.code
     response.headers["Vary"] = "Accept-Language"
-    return response
 
 
 def cancellation_rule(language: Language, service: Service, currency: str) -> str:

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from api.pages import booking, manage, visitor
+from api.pages import booking, failures, manage, tracking, visitor
 from api.pages.languages import CODES, Language, language_of
 from dispatch.appointment import ENDED, UNDER_WAY, Status
 from dispatch.errors import Unavailable
@@ -28,6 +28,19 @@ from tests.support.clock import FakeClock
 
 PAGES = Path(manage.__file__).parent
 FIRST_PAGE_MAX_BYTES = 60_000
+FORMS = (
+    "day",
+    "day_and_month",
+    "window",
+    "moment",
+    "day_and_window",
+    "zone",
+    "hours",
+    "minutes",
+    "metres",
+    "kilometres",
+    "money",
+)
 
 
 @pytest.fixture
@@ -574,7 +587,7 @@ def test_every_language_has_every_sentence_with_every_placeholder(code: str) -> 
     for key, sentence in language.strings.items():
         assert sentence.strip(), key
         assert placeholders(sentence) == placeholders(first.strings[key]), key
-    for form in ("day", "window", "moment", "day_and_window", "zone", "hours", "minutes", "money"):
+    for form in FORMS:
         assert placeholders(getattr(language, form)) == placeholders(getattr(first, form)), form
     assert (len(language.weekdays), len(language.months), len(language.digits)) == (7, 12, 10)
     assert language.symbols.keys() == first.symbols.keys()
@@ -589,6 +602,15 @@ def test_every_sentence_is_used() -> None:
     made |= {f"help.{key}" for key in {*manage._REMEDIES.values()}}
     made |= {f"state.{status.value}" for status in (*UNDER_WAY, *ENDED)} | {"state.booked"}
     made |= {f"told.{key}" for key in manage.TOLD}
+    made |= {f"track.{status.value}_lead" for status in (*UNDER_WAY, *ENDED, Status.DISPATCHED)}
+    made |= {f"track.{key}{end}" for key in ("requested", "searching") for end in ("", "_lead")}
+    made |= {f"track.{status.value}" for status in (*UNDER_WAY, Status.DISPATCHED)}
+    made |= {f"step.{status.value}" for status in Status}
+    made |= {f"stage.{key}" for key in ("booked", "confirmed", *tracking.STAGES)}
+    made |= {f"rate.csat.{value}" for value in tracking.SATISFACTION}
+    made |= {f"rate.{scale}{end}" for scale in tracking.SCALES for end in ("", ".most", ".least")}
+    kinds = {*failures._KINDS.values(), "broken", "form"}
+    made |= {f"failure.{kind}{end}" for kind in kinds for end in ("", "_advice")}
 
     unused = [key for key in language_of("en").strings if f'"{key}"' not in text and key not in made]
 

@@ -55,8 +55,9 @@ def sign_in(page: Page, site: str, world: World) -> None:
 def paths(world: World) -> list[str]:
     board = f"/board?territory_id={world.territory_id}&date={DAY}"
     visits = (f"/t/{token}" for token in world.tokens)
-    answers = (link(world, action) for action in ("confirm", "move"))
-    return ["/", "/login", board, "/board?date=2027-07-04", *visits, *answers]
+    answers = [link(world, action) for action in ("confirm", "move")]
+    persian = [f"/t/{world.tokens[0]}?lang=fa", *(f"{answer}&lang=fa" for answer in answers)]
+    return ["/", "/login", board, "/board?date=2027-07-04", *visits, *answers, *persian]
 
 
 def various(world: World) -> None:
