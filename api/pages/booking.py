@@ -6,11 +6,13 @@ import hashlib
 import json
 import secrets
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from flask import Response, request, url_for
+from pydantic import ValidationError
 
 from api import context
 from api.auth import PUBLIC, allow
@@ -25,6 +27,7 @@ from api.pages.visitor import (
     onward,
     refusals_of,
     spoken,
+    switched_code,
     typed,
     visitor_page,
 )
@@ -76,10 +79,12 @@ def send(slug: str) -> Response:
     organization, language = organization_by_slug(context.session(), slug), spoken()
     given = Typed(typed("service"), typed("address"), typed("candidate"), Contact.typed())
     token = request.form.get("form_token") or _new_token()
+    if switched_code():
+        return _form(organization, language, given, token, candidates=_candidates(given))
     try:
         return onward(_sent_once(organization, language, given, token))
     except Refused as refused:
-        return _form(organization, language, given, token, refused)
+        return _form(organization, language, given, token, refused.fields, refused.candidates)
 
 
 @pages.get("/book/<slug>/app.webmanifest")
@@ -161,6 +166,20 @@ def _place(given: Typed) -> Place:
         raise
 
 
+def _candidates(given: Typed) -> Sequence[Mapping[str, Any]]:
+    """Of an address that was asked back, to be asked back in another language. What else is wrong with it is said when
+    the form is sent to be taken."""
+    if not typed("doubtful"):
+        return ()
+    try:
+        located(context.session(), context.settings(), PlaceIn(address=given.address or None))
+    except AddressAmbiguous as doubtful:
+        return cast(Sequence[Mapping[str, Any]], doubtful.extra["candidates"])
+    except (Invalid, Unavailable, ValidationError):
+        return ()
+    return ()
+
+
 def _value(candidate: Any) -> str:
     return f"{candidate['lat']},{candidate['lon']}"
 
@@ -170,17 +189,19 @@ def _form(
     language: Language,
     given: Typed,
     form_token: str,
-    refused: Refused | None = None,
+    refused: Mapping[str, str] | None = None,
+    candidates: Sequence[Mapping[str, Any]] = (),
 ) -> Response:
     offered = services(context.session(), organization.id)
-    candidates = refused.candidates if refused is not None else ()
     names = Counter(candidate["address"] for candidate in candidates)
     return visitor_page(
         "book.html",
         language,
         organization,
         url_for("pages.book", slug=organization.slug),
-        HTTPStatus.OK if refused is None else HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
+        form_id="booking" if offered else None,
+        action=link("book", slug=organization.slug),
         manifest=link("manifest", slug=organization.slug),
         services=[
             (
@@ -196,7 +217,7 @@ def _form(
         given=given,
         contact=given.contact,
         form_token=form_token,
-        refused=refused.fields if refused is not None else {},
+        refused=refused or {},
         candidates=[
             (
                 _value(candidate),

@@ -24,6 +24,7 @@ from api.pages.visitor import (
     onward,
     refusals_of,
     spoken,
+    switched_code,
     visitor_page,
 )
 from api.service_requests import ServiceRequestChanges
@@ -124,13 +125,11 @@ class ChoiceDay:
 
 @dataclass(frozen=True, slots=True)
 class Hurdle:
-    """Why the times are shown again. next_best: starts of the windows that stand, best first; chosen: of the window
-    that was wanted."""
+    """Why the times are shown again. next_best: starts of the windows that stand, best first."""
 
     status: int
     key: str
     next_best: tuple[datetime, ...] = ()
-    chosen: datetime | None = None
 
 
 @pages.get("/m/<token>")
@@ -205,6 +204,8 @@ def details(token: str) -> Response:
 def correct(token: str) -> Response:
     """Keeps what was corrected."""
     visit, contact = _visit(token, change=True), Contact.typed()
+    if switched_code():
+        return _details(visit, contact, {})
     try:
         _correct(visit, contact)
     except Refused as refused:
@@ -241,6 +242,8 @@ def _visit(token: str, *, change: bool = False) -> Visit:
 def _promised(visit: Visit, verb: Callable[..., Appointment], told: str | None) -> Response:
     """Gives the window that was chosen to the verb; where that fails, shows the times anew and says so."""
     session, settings, slot_id = context.session(), context.settings(), request.form.get("slot_id", "")
+    if switched_code():
+        return _times(visit, chosen=_chosen(visit, slot_id))
     if not slot_id:
         return _times(visit, Hurdle(HTTPStatus.UNPROCESSABLE_ENTITY, "error.slot"))
     try:
@@ -254,7 +257,7 @@ def _promised(visit: Visit, verb: Callable[..., Appointment], told: str | None) 
         next_best = tuple(datetime.fromisoformat(start) for start in starts)
         return _times(visit, Hurdle(HTTPStatus.CONFLICT, "slots.taken", next_best))
     except SlotExpired:
-        return _times(visit, Hurdle(HTTPStatus.GONE, "slots.expired", chosen=window[0]))
+        return _times(visit, Hurdle(HTTPStatus.GONE, "slots.expired"), window[0])
     except InvalidSlot:
         return _times(visit, Hurdle(HTTPStatus.UNPROCESSABLE_ENTITY, "slots.expired"))
     except AlreadyBooked:
@@ -264,7 +267,16 @@ def _promised(visit: Visit, verb: Callable[..., Appointment], told: str | None) 
     return onward(visit.link("manage", told=told))
 
 
-def _times(visit: Visit, hurdle: Hurdle | None = None) -> Response:
+def _chosen(visit: Visit, slot_id: str) -> datetime | None:
+    """The start of the window that is marked in the form, None where none is."""
+    try:
+        return window_of_slot(context.settings(), visit.appointment, slot_id)[0]
+    except InvalidSlot:
+        return None
+
+
+def _times(visit: Visit, hurdle: Hurdle | None = None, chosen: datetime | None = None) -> Response:
+    """The times to choose from. chosen: the start of the one that is marked already."""
     if not visit.is_ahead:
         return onward(visit.link("manage"))
     session, settings, now = context.session(), context.settings(), context.now()
@@ -273,14 +285,15 @@ def _times(visit: Visit, hurdle: Hurdle | None = None) -> Response:
     week, first, last = _week(visit, next_best)
     found = slots_for(session, settings, visit.request, first, last, now, None)
     view = "move" if appointment.is_promised else "manage"
-    days = _days(visit, found, hurdle)
+    days = _days(visit, found, next_best, chosen)
     choices = [choice for day in days for choice in day.choices]
     return visitor_page(
         "times.html",
         language,
         visit.organization,
-        _plain(visit, view),
+        f"{_plain(visit, view)}?week={week}" if week else _plain(visit, view),
         HTTPStatus.OK if hurdle is None else hurdle.status,
+        form_id="times" if days else None,
         visit=visit,
         told=_told(visit),
         hurdle=hurdle,
@@ -339,10 +352,10 @@ def _soonest(visit: Visit, found: Slots) -> str | None:
     return visit.language.told_visit((first.start, first.end), visit.zone)
 
 
-def _days(visit: Visit, found: Slots, hurdle: Hurdle | None) -> list[ChoiceDay]:
+def _days(
+    visit: Visit, found: Slots, next_best: Sequence[datetime], chosen: datetime | None
+) -> list[ChoiceDay]:
     """By local day; the first is open, and those with a window that is recommended to the customer."""
-    next_best = hurdle.next_best if hurdle is not None else ()
-    chosen = hurdle.chosen if hurdle is not None else None
     days: list[ChoiceDay] = []
     in_order = sorted(found.items, key=lambda slot: slot.start)
     for day, slots in groupby(in_order, lambda slot: _day_of(slot.start, visit.zone)):
@@ -511,6 +524,8 @@ def _details(visit: Visit, contact: Contact, refused: dict[str, str]) -> Respons
         visit.organization,
         _plain(visit, "details"),
         HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
+        form_id="details",
+        action=visit.link("details"),
         visit=visit,
         contact=contact,
         refused=refused,

@@ -95,7 +95,13 @@ def body_refusals(model: type[Body], members: dict[str, Any]) -> dict[str, str]:
 
 def wanted_code() -> str | None:
     """The language that was chosen on a page, None where none was."""
-    return known_code(request.args.get("lang") or request.form.get("lang"))
+    return switched_code() or known_code(request.args.get("lang") or request.form.get("lang"))
+
+
+def switched_code() -> str | None:
+    """The language for which a form was sent, to be shown again as it was filled in; None where it was sent to be
+    taken."""
+    return known_code(request.form.get("speak"))
 
 
 def spoken(kept: str | None = None) -> Language:
@@ -138,9 +144,11 @@ def visitor_page(
     organization: Organization,
     here: str,
     status: int = HTTPStatus.OK,
+    form_id: str | None = None,
     **values: Any,
 ) -> Response:
-    """A page of the organization's in the language. here: its address, to be read in another language."""
+    """A page of the organization's in the language. here: its address, to be read in another language; form_id: of the
+    form that another language must not empty, which is sent for it instead."""
     joint = "&" if "?" in here else "?"
     response = page(
         template,
@@ -150,6 +158,7 @@ def visitor_page(
         organization=organization,
         languages=[(language_of(code), f"{here}{joint}lang={code}") for code in CODES],
         wanted=wanted_code(),
+        form_id=form_id,
         longest_notes=LONGEST_NOTES,
         **values,
     )

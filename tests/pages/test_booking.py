@@ -651,6 +651,69 @@ def test_a_language_that_is_chosen_on_a_page_goes_before_what_the_browser_wants(
     assert 'lang="en"' in shop.client.get(f"{path}?lang=xx").text
 
 
+def test_another_language_takes_nothing_that_was_typed_and_registers_nothing(shop: Shop) -> None:
+    typed = {
+        "address": "Some Street",
+        "name": "Casey & Co",
+        "phone": "x",
+        "email": "y",
+        "notes": "Two\nlines",
+    }
+
+    response = shop.client.post("/book/acme?lang=pl", data=shop.form(**typed, lang="pl", speak="de"))
+
+    assert response.status_code == 200
+    assert '<html lang="de"' in response.text
+    assert 'action="/book/acme?lang=de"' in response.text
+    assert 'name="lang" value="de"' in response.text
+    for words in ('value="Some Street"', 'value="Casey &amp; Co"', 'value="x"', 'value="y"', "\nTwo\nlines<"):
+        assert words in response.text
+    assert re.search(r'name="service" value="[^"]+" required checked', response.text)
+    assert "wrong" not in response.text
+    assert shop.count() == 0
+
+
+def test_another_language_asks_a_doubtful_address_back_again_with_the_same_place_marked(shop: Shop) -> None:
+    asked = shop.send(address="9 Oak Street").text
+    queens = re.search(r'value="([^"]+)"[^>]*>\s*<span><bdi>9 Oak Street, Queens', asked)
+    assert queens is not None
+    sent = {"address": "9 Oak Street", "candidate": queens[1], "doubtful": hidden(asked, "doubtful")}
+
+    switched = shop.send(**sent, speak="fa").text
+    mended = shop.send(**sent | {"address": "nowhere at all"}, speak="fa")
+
+    assert f'name="candidate" value="{queens[1]}" checked' in switched
+    assert mended.status_code == 200
+    assert 'name="candidate"' not in mended.text
+
+
+def test_another_language_leaves_the_marked_time_and_the_week(shop: Shop) -> None:
+    shop.acme.shift("2027-03-10T09:00:00-05:00", "2027-03-10T17:00:00-05:00")
+    path = shop.own_page()
+    chosen = slot_ids(shop.client.get(f"{path}?week=1").text)[2]
+
+    switched = shop.client.post(path, data={"slot_id": chosen, "week": "1", "speak": "es"})
+    unmarked = shop.client.post(path, data={"week": "1", "speak": "es"})
+
+    assert switched.status_code == unmarked.status_code == 200
+    marks = re.findall(r'name="slot_id"[^>]*>', switched.text)
+    assert [mark.endswith(" checked>") for mark in marks].index(True) == 2
+    assert "miércoles, 10 de marzo" in switched.text
+    assert " checked>" not in unmarked.text
+    assert not shop.rows()[2].is_promised
+
+
+def test_another_language_leaves_what_was_corrected_and_keeps_none_of_it(shop: Shop) -> None:
+    path = shop.own_page()
+
+    response = shop.client.post(f"{path}/details", data={"name": "Drew", "notes": "Ring", "speak": "ru"})
+
+    assert response.status_code == 200
+    assert 'value="Drew"' in response.text
+    assert f'action="{path}/details?lang=ru"' in response.text
+    assert shop.rows()[1].name == "Casey Jones"
+
+
 @pytest.mark.parametrize(
     ("code", "money", "length", "zone"),
     [

@@ -154,6 +154,25 @@ def test_a_taken_time_no_time_and_a_visit_under_way_are_accessible(
         check(page, "under-way")
 
 
+def test_the_language_is_switched_without_scripts_and_what_was_typed_stays(
+    browser: Browser, shop_site: str, shop: Shop
+) -> None:
+    context = browser.new_context(viewport={"width": NARROW, "height": 740}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{shop_site}/book/acme")
+    fill(page)
+
+    page.locator("header summary").click()
+    page.get_by_role("button", name="فارسی").click()
+
+    assert page.locator("html").get_attribute("dir") == "rtl"
+    assert page.locator("#name").input_value() == "Casey Jones"
+    page.locator("#email").press("Enter")
+    page.wait_for_url("**/m/fd_*?lang=fa")
+    assert shop.count() == 1
+    context.close()
+
+
 def test_a_visit_is_booked_by_keyboard_alone_without_scripts(
     browser: Browser, shop_site: str, shop: Shop
 ) -> None:
