@@ -5,17 +5,15 @@ connection cannot harm."""
 import hashlib
 import json
 import secrets
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Any, cast
 
 from flask import Response, request, url_for
-from pydantic import ValidationError
 
 from api import context
 from api.auth import PUBLIC, allow
+from api.pages.address import Candidates, candidate_choices, candidates_again, place_of_address
 from api.pages.languages import Language
 from api.pages.site import asset, pages
 from api.pages.visitor import (
@@ -25,23 +23,19 @@ from api.pages.visitor import (
     contact_refusals,
     link,
     onward,
-    refusals_of,
+    refusing,
     spoken,
     switched_code,
     typed,
     visitor_page,
 )
-from api.schemas import Place as PlaceIn
 from api.service_requests import RequestedWork
 from dispatch import idempotency, intake
 from dispatch.access import actor_of
 from dispatch.catalogue import services
-from dispatch.errors import AddressAmbiguous, Invalid, Unavailable
-from dispatch.gazetteer import located
 from dispatch.idempotency import StoredAnswer
 from dispatch.keys import ANONYMOUS
 from dispatch.organization import Organization, organization_by_slug
-from dispatch.places import Place
 from dispatch.service_request import Source
 
 FORM_TOKEN_BYTES = 32
@@ -80,7 +74,7 @@ def send(slug: str) -> Response:
     given = Typed(typed("service"), typed("address"), typed("candidate"), Contact.typed())
     token = request.form.get("form_token") or _new_token()
     if switched_code():
-        return _form(organization, language, given, token, candidates=_candidates(given))
+        return _form(organization, language, given, token, candidates=candidates_again())
     try:
         return onward(_sent_once(organization, language, given, token))
     except Refused as refused:
@@ -142,46 +136,10 @@ def _register(organization: Organization, language: Language, given: Typed) -> s
     if refused:
         raise Refused(refused)
     work = RequestedWork.model_validate(members)
-    try:
-        row, _ = intake.register(session, organization.id, work.at(_place(given)), by, now)
-    except AddressAmbiguous as doubtful:
-        raise Refused(refusals_of(doubtful), doubtful.extra["candidates"]) from doubtful
-    except Invalid as error:
-        raise Refused(refusals_of(error)) from error
-    except Unavailable as away:
-        if away.code != "geocoder_away":
-            raise
-        raise Refused({"address": "error.geocoder_away"}) from away
+    with refusing():
+        place = place_of_address(given.address, given.candidate)
+        row, _ = intake.register(session, organization.id, work.at(place), by, now)
     return intake.manage_token(session, row, now)
-
-
-def _place(given: Typed) -> Place:
-    """Where the address is; where it is doubtful, the candidate that the customer chose. Raises what `located` does."""
-    try:
-        return located(context.session(), context.settings(), PlaceIn(address=given.address))
-    except AddressAmbiguous as doubtful:
-        for candidate in doubtful.extra["candidates"]:
-            if given.candidate == _value(candidate):
-                return Place(candidate["lat"], candidate["lon"], candidate["address"])
-        raise
-
-
-def _candidates(given: Typed) -> Sequence[Mapping[str, Any]]:
-    """Of an address that was asked back, to be asked back in another language. What else is wrong with it is said when
-    the form is sent to be taken."""
-    if not typed("doubtful"):
-        return ()
-    try:
-        located(context.session(), context.settings(), PlaceIn(address=given.address or None))
-    except AddressAmbiguous as doubtful:
-        return cast(Sequence[Mapping[str, Any]], doubtful.extra["candidates"])
-    except (Invalid, Unavailable, ValidationError):
-        return ()
-    return ()
-
-
-def _value(candidate: Any) -> str:
-    return f"{candidate['lat']},{candidate['lon']}"
 
 
 def _form(
@@ -190,10 +148,9 @@ def _form(
     given: Typed,
     form_token: str,
     refused: Mapping[str, str] | None = None,
-    candidates: Sequence[Mapping[str, Any]] = (),
+    candidates: Candidates = (),
 ) -> Response:
     offered = services(context.session(), organization.id)
-    names = Counter(candidate["address"] for candidate in candidates)
     return visitor_page(
         "book.html",
         language,
@@ -218,14 +175,5 @@ def _form(
         contact=given.contact,
         form_token=form_token,
         refused=refused or {},
-        candidates=[
-            (
-                _value(candidate),
-                candidate["address"],
-                f"{candidate['lat']:.4f}, {candidate['lon']:.4f}"
-                if names[candidate["address"]] > 1
-                else None,
-            )
-            for candidate in candidates
-        ],
+        candidates=candidate_choices(candidates),
     )

@@ -1,6 +1,6 @@
 """`/m/{manage_token}`: a customer's own visit, to book, move, cancel and correct. The token alone opens it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
@@ -12,6 +12,7 @@ from flask import Response, request
 
 from api import context
 from api.auth import PUBLIC, allow
+from api.pages.address import Candidates, candidate_choices, candidates_again, place_of_address
 from api.pages.languages import Language
 from api.pages.site import pages
 from api.pages.visitor import (
@@ -22,9 +23,10 @@ from api.pages.visitor import (
     contact_refusals,
     link,
     onward,
-    refusals_of,
+    refusing,
     spoken,
     switched_code,
+    typed,
     visitor_page,
 )
 from api.service_requests import ServiceRequestChanges
@@ -36,7 +38,6 @@ from dispatch.catalogue import Service
 from dispatch.customer import Customer
 from dispatch.errors import (
     AlreadyBooked,
-    Invalid,
     InvalidSlot,
     InvalidState,
     NotFound,
@@ -194,22 +195,25 @@ def cancelled(token: str) -> Response:
 def details(token: str) -> Response:
     """The customer's name, how to reach them, and notes, to be corrected."""
     visit = _visit(token)
-    known = visit.customer
-    held = Contact(known.name, known.phone or "", known.email or "", visit.request.notes or "")
-    return _details(visit, held, {})
+    known, asked = visit.customer, visit.request
+    held = Contact(known.name, known.phone or "", known.email or "", asked.notes or "")
+    return _details(visit, held, asked.address or "")
 
 
 @pages.post("/m/<token>/details")
 @allow(PUBLIC, raw_body=True, idempotent=False, limit="30/minute")
 def correct(token: str) -> Response:
     """Keeps what was corrected."""
-    visit, contact = _visit(token, change=True), Contact.typed()
+    visit, contact, address = _visit(token, change=True), Contact.typed(), typed("address")
     if switched_code():
-        return _details(visit, contact, {})
+        return _details(visit, contact, address, candidates=candidates_again())
     try:
-        _correct(visit, contact)
+        with context.session().begin_nested():
+            _correct(visit, contact, address)
     except Refused as refused:
-        return _details(visit, contact, refused.fields)
+        return _details(visit, contact, address, refused.fields, refused.candidates)
+    except (InvalidSlot, SlotExpired, SlotTaken) as taken:
+        return _details_at_another_time(visit, contact, address, taken)
     return onward(visit.link("manage", told="saved"))
 
 
@@ -491,10 +495,13 @@ def _ask(visit: Visit, fee_cents: int, status: int = HTTPStatus.OK) -> Response:
 # Correcting
 
 
-def _correct(visit: Visit, contact: Contact) -> None:
-    """Takes over what differs from what is held. Raises `Refused`."""
+def _correct(visit: Visit, contact: Contact, address: str) -> None:
+    """Takes over what differs from what is held. Raises `Refused`, and as `intake.move_place`."""
     refused = contact_refusals(contact)
-    members = {"customer": contact.customer(), "notes": contact.notes or None}
+    is_elsewhere = visit.is_ahead and address != (visit.request.address or "")
+    members: dict[str, Any] = {"customer": contact.customer(), "notes": contact.notes or None}
+    if is_elsewhere:
+        members["place"] = {"address": address}
     refused = body_refusals(ServiceRequestChanges, members) | refused
     if refused:
         raise Refused(refused)
@@ -507,17 +514,44 @@ def _correct(visit: Visit, contact: Contact) -> None:
     changes: dict[str, Any] = {"customer": customer} if customer else {}
     if members["notes"] != visit.request.notes:
         changes["notes"] = members["notes"]
-    if not changes:
-        return
-    session = context.session()
-    try:
-        with session.begin_nested():
-            intake.correct(session, visit.request, changes, visit.by, context.now())
-    except Invalid as error:
-        raise Refused(refusals_of(error)) from error
+    session, settings, slot_id = context.session(), context.settings(), request.form.get("slot_id")
+    with refusing():
+        if is_elsewhere:
+            changes["place"] = place_of_address(address, typed("candidate"))
+        if changes:
+            intake.correct(session, settings, visit.request, changes, visit.by, context.now(), slot_id)
 
 
-def _details(visit: Visit, contact: Contact, refused: dict[str, str]) -> Response:
+def _details_at_another_time(
+    visit: Visit, contact: Contact, address: str, taken: InvalidSlot | SlotExpired | SlotTaken
+) -> Response:
+    """Asks for another time, as nobody can keep the promise at the address; nothing was changed."""
+    slots = taken.extra.get("alternatives", [])
+    windows = ((slot["arrival_window"]["start"], slot["arrival_window"]["end"]) for slot in slots)
+    times = [
+        (slot["slot_id"], visit.language.told_visit((_instant(start), _instant(end)), visit.zone))
+        for slot, (start, end) in zip(slots, windows, strict=True)
+    ]
+    why = "slots.expired"
+    if isinstance(taken, SlotTaken):
+        why = "error.promise" if times else "error.nobody"
+    return _details(visit, contact, address, {"address": why}, times=times)
+
+
+def _instant(told: str) -> datetime:
+    return datetime.fromisoformat(told)
+
+
+def _details(
+    visit: Visit,
+    contact: Contact,
+    address: str,
+    refused: Mapping[str, str] | None = None,
+    candidates: Candidates = (),
+    times: Sequence[tuple[str, str]] = (),
+) -> Response:
+    """The form. times: ids and words of the slots that can be kept at the address."""
+    stands = promised_window(visit.appointment) if visit.appointment.is_promised else None
     return visitor_page(
         "details.html",
         visit.language,
@@ -528,6 +562,11 @@ def _details(visit: Visit, contact: Contact, refused: dict[str, str]) -> Respons
         action=visit.link("details"),
         visit=visit,
         contact=contact,
-        refused=refused,
+        address=address,
+        candidate=typed("candidate"),
+        candidates=candidate_choices(candidates),
+        times=times,
+        stands=visit.language.told_visit(stands, visit.zone) if stands else None,
+        refused=refused or {},
         back=visit.link("manage"),
     )

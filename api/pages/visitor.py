@@ -1,6 +1,7 @@
 """What the customer's pages share: the language of whoever asks, kept through the steps, and a page rendered in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
@@ -14,7 +15,7 @@ from api.pages.site import page
 from api.problems import invalid
 from api.schemas import Body
 from dispatch.catalogue import Service
-from dispatch.errors import Invalid
+from dispatch.errors import AddressAmbiguous, Invalid, Unavailable
 from dispatch.organization import Organization
 
 LONGEST_NOTES = 4_000
@@ -91,6 +92,21 @@ def body_refusals(model: type[Body], members: dict[str, Any]) -> dict[str, str]:
     except ValidationError as error:
         return refusals_of(invalid(error))
     return {}
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What a verb refuses about the form is raised as `Refused`, to be said at its fields."""
+    try:
+        yield
+    except AddressAmbiguous as doubtful:
+        raise Refused(refusals_of(doubtful), doubtful.extra["candidates"]) from doubtful
+    except Invalid as error:
+        raise Refused(refusals_of(error)) from error
+    except Unavailable as away:
+        if away.code != "geocoder_away":
+            raise
+        raise Refused({"address": "error.geocoder_away"}) from away
 
 
 def wanted_code() -> str | None:

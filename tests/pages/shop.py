@@ -19,10 +19,13 @@ from tests.support.client import ApiClient
 from tests.support.clock import FakeClock
 
 ADDRESS = "7 Elm Street, Brooklyn"
+HILL = "1 Hill Road, Fort Lee"
+"""21 km north of the others."""
 PLACES = [
     (ADDRESS, 40.711, -73.992),
     ("9 Oak Street, Brooklyn", 40.713, -73.994),
     ("9 Oak Street, Queens", 40.720, -73.960),
+    (HILL, 40.90, -73.99),
     ("1 Far Street, Boston", 42.36, -71.06),
     ("2 Twin Street", 40.712, -73.990),
     ("2 Twin Street", 40.716, -73.986),

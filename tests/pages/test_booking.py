@@ -12,8 +12,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 from sqlmodel import Session, select
+from werkzeug.test import TestResponse
 
-from api.pages import booking, failures, manage, tracking, visitor
+from api.pages import address, failures, manage, tracking, visitor
 from api.pages.languages import CODES, Language, language_of
 from dispatch.appointment import ENDED, UNDER_WAY, Status
 from dispatch.errors import Unavailable
@@ -21,7 +22,7 @@ from dispatch.events import Event
 from dispatch.settings import Settings
 from optimizer import Reason
 from optimizer.plan import ReasonCode
-from tests.pages.shop import ADDRESS, Shop, build_shop, hidden, slot_ids
+from tests.pages.shop import ADDRESS, HILL, Shop, build_shop, hidden, slot_ids
 from tests.support.acme import NEIGHBOURS, SERVICE
 from tests.support.client import ApiClient
 from tests.support.clock import FakeClock
@@ -195,7 +196,7 @@ def test_addresses_that_cannot_be_looked_up_now_take_nothing_that_was_typed(
     def away(*_: object) -> None:
         raise Unavailable("geocoder_away", "The geocoder does not answer.")
 
-    monkeypatch.setattr(booking, "located", away)
+    monkeypatch.setattr(address, "located", away)
 
     response = shop.send()
 
@@ -484,7 +485,7 @@ def test_name_contact_and_notes_are_corrected(shop: Shop) -> None:
     assert 'value="+12125550123"' in shown
 
     fields = {"name": "Casey J.", "phone": "212 555 0199", "email": "c@example.com", "notes": ""}
-    response = shop.client.post(f"{path}/details", data=fields)
+    response = shop.client.post(f"{path}/details", data=fields | {"address": ADDRESS})
 
     assert response.location == f"{path}?told=saved"
     request, customer, _ = shop.rows()
@@ -494,17 +495,111 @@ def test_name_contact_and_notes_are_corrected(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     ("field", "message"),
-    [("name", "Write your name"), ("phone", "Write a phone number or an e-mail address")],
+    [
+        ("address", "Write the address to which we should come"),
+        ("name", "Write your name"),
+        ("phone", "Write a phone number or an e-mail address"),
+    ],
 )
 def test_a_correction_that_cannot_be_kept_changes_nothing(shop: Shop, field: str, message: str) -> None:
     path = shop.own_page()
-    fields = {"name": "Other", "phone": "212 555 0199"} | {field: ""}
+    fields = {"address": ADDRESS, "name": "Other", "phone": "212 555 0199"} | {field: ""}
 
     response = shop.client.post(f"{path}/details", data=fields)
 
     assert response.status_code == 422
     assert f'href="#{field}">{message}' in response.text
     assert shop.rows()[1].name == "Casey Jones"
+
+
+def correct_address(shop: Shop, path: str, address: str, **fields: str) -> TestResponse:
+    typed = {"address": address, "name": "Casey Jones", "phone": "212 555 0123", "notes": "Ring"}
+    return shop.client.post(f"{path}/details", data=typed | fields)
+
+
+def test_an_address_is_corrected_and_the_promise_goes_along(shop: Shop) -> None:
+    shop.works()
+    path = shop.booked()
+    window = shop.rows()[2].window_start
+    assert f'value="{ADDRESS}"' in shop.client.get(f"{path}/details").text
+
+    response = correct_address(shop, path, "9 Oak Street, Queens")
+
+    request, _, appointment = shop.rows()
+    assert response.location == f"{path}?told=saved"
+    assert (request.address, request.lat) == ("9 Oak Street, Queens", 40.72)
+    assert (appointment.window_start, appointment.status) == (window, Status.SCHEDULED)
+    assert "9 Oak Street, Queens" in shop.client.get(path).text
+
+
+def test_a_doubtful_correction_is_asked_back(shop: Shop) -> None:
+    path = shop.own_page()
+
+    asked = correct_address(shop, path, "9 Oak Street")
+    queens = re.search(r'value="([^"]+)"[^>]*>\s*<span><bdi>9 Oak Street, Queens', asked.text)
+    assert queens is not None
+    before = shop.rows()[0].address
+    chosen = correct_address(shop, path, "9 Oak Street", candidate=queens[1])
+
+    assert (asked.status_code, before) == (422, ADDRESS)
+    assert 'href="#candidate-0"' in asked.text
+    assert chosen.status_code == 303
+    assert shop.rows()[0].address == "9 Oak Street, Queens"
+
+
+def test_an_address_outside_is_refused_and_nothing_else_kept_either(shop: Shop) -> None:
+    path = shop.own_page()
+
+    response = correct_address(shop, path, "1 Far Street, Boston", name="Drew")
+
+    assert response.status_code == 422
+    assert "Acme does not come to this place." in response.text
+    assert shop.rows()[1].name == "Casey Jones"
+
+
+def test_where_the_promise_cannot_be_kept_it_is_said_before_and_another_time_can_be_taken(shop: Shop) -> None:
+    shop.acme.shift("2027-03-03T09:00:00-05:00", "2027-03-03T10:45:00-05:00")
+    shop.acme.shift("2027-03-04T09:00:00-05:00", "2027-03-04T17:00:00-05:00")
+    path = shop.booked()
+
+    asked = correct_address(shop, path, HILL)
+
+    assert asked.status_code == 422
+    assert "At this address we cannot keep Wednesday, 3 March 2027" in unescape(asked.text)
+    assert shop.rows()[0].address == ADDRESS
+    slots = slot_ids(asked.text)
+    done = correct_address(shop, path, HILL, slot_id=slots[0])
+    request, _, appointment = shop.rows()
+    assert done.status_code == 303
+    assert request.address == HILL
+    assert "Thursday, 4 March 2027" in shop.client.get(path).text
+    assert appointment.status is Status.SCHEDULED
+    assert events(shop, "appointment.rescheduled") == 1
+
+
+def test_where_nobody_can_come_at_all_the_promise_stands(shop: Shop) -> None:
+    shop.acme.shift("2027-03-03T09:00:00-05:00", "2027-03-03T10:45:00-05:00")
+    path = shop.booked()
+
+    refused = correct_address(shop, path, HILL)
+
+    assert refused.status_code == 422
+    assert "no other time is free on that day or the two after it" in refused.text
+    assert shop.rows()[0].address == ADDRESS
+    assert shop.rows()[2].status is Status.SCHEDULED
+
+
+def test_under_way_the_address_stands_and_the_rest_is_corrected(shop: Shop) -> None:
+    shop.works()
+    path = shop.booked()
+    shop.change_appointments(Status.EN_ROUTE)
+    shown = shop.client.get(f"{path}/details").text
+
+    response = correct_address(shop, path, "9 Oak Street, Queens", name="Drew")
+
+    assert 'name="address"' not in shown
+    assert response.status_code == 303
+    assert (shop.rows()[0].address, shop.rows()[1].name) == (ADDRESS, "Drew")
 
 
 def test_what_is_not_possible_any_more_says_why(shop: Shop) -> None:
