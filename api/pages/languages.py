@@ -124,7 +124,7 @@ class Language(BaseModel):
         """350 m, 2.5 km, 12 km."""
         if metres < 950:
             return self.metres.format(count=self.number(round(metres / 10) * 10))
-        kilometres = f"{metres / 1000:.1f}" if metres < 9_950 else f"{metres / 1000:.0f}"
+        kilometres = f"{metres / 1000:.1f}".removesuffix(".0") if metres < 9_950 else f"{metres / 1000:.0f}"
         return self.kilometres.format(count=self.number(kilometres.replace(".", self.decimal)))
 
     def told_money(self, amount: int, currency: str) -> str:

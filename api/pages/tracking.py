@@ -15,8 +15,10 @@ from api.bodies import refusal_of
 from api.messages import NewMessage
 from api.pages.followed import Followed, followed
 from api.pages.languages import Language
+from api.pages.leaflet import leaflet_file
 from api.pages.site import pages
 from api.pages.visitor import onward, typed
+from api.pages.way import Way, way_of
 from dispatch.access import actor_of
 from dispatch.appointment import ENDED, UNDER_WAY, Status
 from dispatch.confirming import is_asked
@@ -24,9 +26,7 @@ from dispatch.errors import Conflict
 from dispatch.feedback import Feedback
 from dispatch.links import action_token
 from dispatch.message import LONGEST_TEXT, Message, Sender, latest_messages, say
-from dispatch.planning import travel_provider
 from dispatch.tracking import TrackingView, give_feedback, public_view
-from optimizer.travel import Place
 
 REFRESH_S = 30
 LONGEST_COMMENT = 2_000
@@ -57,7 +57,7 @@ class Shown:
     zone: str
     eta: str | None
     before: str | None
-    away: str | None
+    way: Way | None
     is_late: bool
     stage: int | None
     steps: tuple[tuple[str, str], ...]
@@ -177,6 +177,7 @@ def _page(
         entered=entered or {},
         stands_still=stands_still or refused,
         live=visit.link("track"),
+        leaflet_file=leaflet_file,
         longest_comment=LONGEST_COMMENT,
         longest_text=LONGEST_TEXT,
     )
@@ -219,17 +220,9 @@ def _said(visit: Followed, messages: Sequence[Message]) -> list[Said]:
     ]
 
 
-def _away_m(visit: Followed, view: TrackingView) -> int | None:
-    """How far the technician has to go, by the travel that plans are made with; None where no position is shown."""
-    if view.position is None:
-        return None
-    places = [Place(view.position.lat, view.position.lon), Place(visit.request.lat, visit.request.lon)]
-    return int(travel_provider(context.settings()).matrix(places).distance_m[0, 1])
-
-
 def _shown(visit: Followed, view: TrackingView) -> Shown:
     language, zone, now = visit.language, visit.zone, context.now()
-    window, away_m = view.arrival_window, _away_m(visit, view)
+    window = view.arrival_window
     day = window[0].astimezone(zone).date() if window else None
     is_ahead = view.status not in (*ENDED, *UNDER_WAY)
     live = view.status in UNDER_WAY or (is_ahead and day == now.astimezone(zone).date())
@@ -242,9 +235,7 @@ def _shown(visit: Followed, view: TrackingView) -> Shown:
         zone=language.told_zone(window[0] if window else now, zone),
         eta=language.told_window(view.eta, zone) if view.eta else None,
         before=_stops(language, view.stops_before) if live and view.technician else None,
-        away=language.say("track.away", distance=language.told_distance(away_m))
-        if away_m is not None
-        else None,
+        way=way_of(visit, view),
         is_late=window is not None and now > window[1] and (is_ahead or view.status is Status.EN_ROUTE),
         stage=_STAGE.get(view.status),
         steps=tuple(

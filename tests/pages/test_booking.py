@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, select
 from werkzeug.test import TestResponse
 
-from api.pages import address, failures, manage, tracking, visitor
+from api.pages import address, failures, manage, tracking, visitor, way
 from api.pages.languages import CODES, Language, language_of
 from dispatch.appointment import ENDED, UNDER_WAY, Status
 from dispatch.errors import Unavailable
@@ -704,6 +704,7 @@ def test_every_sentence_is_used() -> None:
     made |= {f"stage.{key}" for key in ("booked", "confirmed", *tracking.STAGES)}
     made |= {f"rate.csat.{value}" for value in tracking.SATISFACTION}
     made |= {f"rate.{scale}{end}" for scale in tracking.SCALES for end in ("", ".most", ".least")}
+    made |= {f"direction.{number}" for number in range(way.DIRECTIONS)}
     kinds = {*failures._KINDS.values(), "broken", "form"}
     made |= {f"failure.{kind}{end}" for kind in kinds for end in ("", "_advice")}
 

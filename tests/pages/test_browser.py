@@ -169,6 +169,64 @@ def test_tracking_follows_without_being_reloaded(browser: Browser, site: str, wo
         page.get_by_text("Thank you, we have your answer.").wait_for()
 
 
+def test_a_map_shows_the_way_while_there_is_one_and_is_loaded_only_then(
+    browser: Browser, site: str, world: World
+) -> None:
+    with opened(browser, site, NARROW) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{site}/t/{world.tokens[0]}")
+        world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
+        page.get_by_role("heading", name="is on the way").wait_for()
+        assert not any("leaflet" in url or "map.js" in url for url in asked)
+        assert page.locator("#map").is_hidden()
+
+        world.tell_position(0, Place(40.70, -73.98))
+
+        page.locator(".pin.technician").wait_for()
+        assert page.get_by_role("region", name="Map of the way to you").is_visible()
+        assert "is 4.4 km from you, to the south." in page.locator("#way").inner_text()
+        assert page.locator(".way-map").get_by_text("You", exact=True).is_visible()
+        assert page.locator(".way-map").get_by_text("2 km", exact=True).count() == 2, (
+            "of the ring and the scale"
+        )
+        assert page.locator(".ring").is_visible()
+        before = page.locator(".pin.technician").bounding_box()
+        world.clock.advance(minutes=1)
+        world.tell_position(0, Place(40.71, -73.97))
+        page.get_by_text("is 3.4 km from you").wait_for()
+        assert page.locator(".pin.technician").bounding_box() != before
+        assert page.locator(".pin.technician").count() == 1
+        assert Axe().run(page, options=RULES).violations_count == 0
+
+        world.move(0, Status.ON_SITE)
+
+        page.get_by_role("heading", name="has arrived").wait_for()
+        assert page.locator("#map").is_hidden()
+        assert "40.7" not in page.content()
+
+
+def test_without_javascript_the_way_is_told_in_words(browser: Browser, site: str, world: World) -> None:
+    various(world)
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(f"{site}/t/{world.tokens[0]}")
+
+    assert page.get_by_text("is 4.4 km from you, to the south.").is_visible()
+    assert page.locator("#map").is_hidden()
+
+
+def test_a_map_that_cannot_be_loaded_leaves_the_words(browser: Browser, site: str, world: World) -> None:
+    various(world)
+    page = browser.new_page()
+    page.route("**/leaflet.js", lambda route: route.abort())
+
+    with page.expect_console_message(lambda said: said.type == "warning"):
+        page.goto(f"{site}/t/{world.tokens[0]}")
+
+    assert page.locator("#map").is_hidden()
+    assert page.get_by_text("is 4.4 km from you").is_visible()
+
+
 def test_a_page_that_nobody_looks_at_leaves_its_place_and_catches_up(
     browser: Browser, site: str, world: World
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from api.pages.languages import CODES, language_of
+from api.pages.way import direction_of
 from dispatch.appointment import Appointment, Status
 from dispatch.customer import Customer
 from dispatch.database import transaction
@@ -118,6 +119,24 @@ def test_times_and_distances_are_written_as_the_language_does(clock: FakeClock) 
 def test_from_right_to_left_a_latin_name_does_not_turn_the_sentence() -> None:
     assert "\u2068Bo\u2069" in language_of("fa").say("track.en_route", technician="Bo")
     assert language_of("en").say("track.en_route", technician="Bo") == "Bo is on the way"
+
+
+@pytest.mark.parametrize(
+    ("east", "north", "direction"),
+    [
+        (0, 9, 0),
+        (5, 5, 1),
+        (9, 1, 2),
+        (5, -5, 3),
+        (0, -9, 4),
+        (-5, -5, 5),
+        (-9, 1, 6),
+        (-1, 9, 0),
+        (-5, 5, 7),
+    ],
+)
+def test_directions_are_those_of_the_compass(east: float, north: float, direction: int) -> None:
+    assert direction_of(east, north) == direction
 
 
 # Failures

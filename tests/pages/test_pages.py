@@ -57,6 +57,26 @@ def test_assets_may_be_kept_for_good_and_pages_not_at_all(client: ApiClient) -> 
     assert page.headers["Cache-Control"] == "no-store"
 
 
+def test_leaflet_is_served_from_its_package_for_good(client: ApiClient, world: World) -> None:
+    shown = client.get(f"/t/{world.tokens[0]}").text
+    found = {name: re.search(rf'data-{name}="(/leaflet/[^"]+)"', shown) for name in ("script", "style")}
+    assert found["script"] is not None
+    assert found["style"] is not None
+
+    script, style = client.get(found["script"][1]), client.get(found["style"][1])
+    image = client.get(found["style"][1].replace("leaflet.css", "images/layers.png"))
+    others = [
+        client.get(found["script"][1].replace("leaflet.js", "leaflet.js.map")),
+        client.get(found["script"][1].replace("leaflet.js", "../__init__.py")),
+        client.get("/leaflet/0.0.1/leaflet.js"),
+    ]
+
+    assert [script.mimetype, style.mimetype, image.mimetype] == ["text/javascript", "text/css", "image/png"]
+    for response in (script, style, image):
+        assert "immutable" in response.headers["Cache-Control"]
+    assert [response.status_code for response in others] == [404, 404, 404]
+
+
 def test_a_key_becomes_a_cookie_that_scripts_cannot_read(client: ApiClient, world: World) -> None:
     response = log_in(client, world)
 
@@ -249,7 +269,8 @@ def test_the_distance_is_told_on_the_way_and_not_before_or_after(client: ApiClie
     assert "white van" in under_way
     assert "You are next." in under_way
     assert 'data-refresh-s="30"' in under_way
-    assert "40.7" not in under_way
+    assert 'data-lat="40.7"' in under_way
+    assert "40.7" not in before + arrived
     assert "km away" not in arrived
 
 
