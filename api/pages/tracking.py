@@ -58,6 +58,7 @@ class Shown:
     eta: str | None
     before: str | None
     way: Way | None
+    rating: str | None
     is_late: bool
     stage: int | None
     steps: tuple[tuple[str, str], ...]
@@ -236,6 +237,7 @@ def _shown(visit: Followed, view: TrackingView) -> Shown:
         eta=language.told_window(view.eta, zone) if view.eta else None,
         before=_stops(language, view.stops_before) if live and view.technician else None,
         way=way_of(visit, view),
+        rating=_rating(language, view.technician.rating if view.technician else None),
         is_late=window is not None and now > window[1] and (is_ahead or view.status is Status.EN_ROUTE),
         stage=_STAGE.get(view.status),
         steps=tuple(
@@ -259,6 +261,13 @@ def _told(language: Language, view: TrackingView) -> tuple[str, str]:
         return language.say(f"state.{status}"), sentence
     who = view.technician.first_name if view.technician else language.say("track.technician")
     return language.say(f"track.{status}", technician=who), sentence
+
+
+def _rating(language: Language, rating: float | None) -> str | None:
+    if rating is None:
+        return None
+    said = language.number(f"{rating:.1f}".replace(".", language.decimal))
+    return language.say("track.rating", rating=said, most=language.number(SATISFACTION[-1]))
 
 
 def _stops(language: Language, count: int | None) -> str | None:
