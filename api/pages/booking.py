@@ -97,7 +97,17 @@ def manifest(slug: str) -> Response:
         "display": "minimal-ui",
         "background_color": "#f6f7f5",
         "theme_color": "#0b6a5b",
-        "icons": [{"src": asset("icon.svg"), "type": "image/svg+xml", "sizes": "any"}],
+        "icons": [
+            {"src": asset("icon.svg"), "type": "image/svg+xml", "sizes": "any"},
+            {"src": asset("icon-192.png"), "type": "image/png", "sizes": "192x192"},
+            {"src": asset("icon-512.png"), "type": "image/png", "sizes": "512x512"},
+            {
+                "src": asset("icon-maskable-512.png"),
+                "type": "image/png",
+                "sizes": "512x512",
+                "purpose": "maskable",
+            },
+        ],
     }
     return Response(json.dumps(members), mimetype="application/manifest+json")
 

@@ -1,6 +1,7 @@
 """A customer's pages as plain HTTP: from the first page to a visit that is booked, moved, cancelled."""
 
 import re
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html import unescape
@@ -862,12 +863,12 @@ def test_money_of_other_minor_units_and_unknown_symbols() -> None:
 def test_the_first_page_with_all_its_assets_is_small(shop: Shop) -> None:
     page = shop.client.get("/book/acme?lang=fa")
     assets = re.findall(
-        r'(?:href|src)="(/(?:static|book)/[^"]+\.(?:css|js|svg|webmanifest)[^"]*)"', page.text
+        r'(?:href|src)="(/(?:static|book)/[^"]+\.(?:css|js|svg|png|webmanifest)[^"]*)"', page.text
     )
 
     size = len(page.data) + sum(len(shop.client.get(unescape(each)).data) for each in set(assets))
 
-    assert len(set(assets)) == 4
+    assert len(set(assets)) == 5
     assert size < FIRST_PAGE_MAX_BYTES
 
 
@@ -881,7 +882,22 @@ def test_the_page_can_be_installed(shop: Shop) -> None:
 
     assert response.mimetype == "application/manifest+json"
     assert (manifest["name"], manifest["dir"], manifest["start_url"]) == ("Acme", "rtl", "/book/acme?lang=fa")
-    assert shop.client.get(manifest["icons"][0]["src"]).mimetype == "image/svg+xml"
+    touched = re.search(r'rel="apple-touch-icon" href="([^"]+)"', page)
+    assert touched is not None
+    pictures = [*((icon["src"], icon["type"]) for icon in manifest["icons"]), (touched[1], "image/png")]
+    for source, mimetype in pictures:
+        served = shop.client.get(unescape(source))
+        assert (served.status_code, served.mimetype) == (200, mimetype), source
+
+
+def test_the_icons_are_as_large_as_the_manifest_says(shop: Shop) -> None:
+    icons = shop.client.get("/book/acme/app.webmanifest").get_json()["icons"]
+
+    said = [(icon.get("purpose", "any"), icon["sizes"]) for icon in icons if icon["type"] == "image/png"]
+    assert said == [("any", "192x192"), ("any", "512x512"), ("maskable", "512x512")]
+    for icon in icons[1:]:
+        width, height = struct.unpack(">II", shop.client.get(icon["src"]).data[16:24])
+        assert f"{width}x{height}" == icon["sizes"]
 
 
 def test_no_page_of_a_customer_holds_a_style_or_a_script(shop: Shop) -> None:
