@@ -11,6 +11,7 @@ from dispatch.appointment import Appointment, Status
 from dispatch.database import transaction
 from dispatch.feedback import Feedback
 from dispatch.links import revoke_tracking
+from dispatch.organization import create_organization
 from dispatch.places import Place
 from tests.pages.world import CUSTOMER, DAY, World
 from tests.support.client import ApiClient
@@ -34,6 +35,23 @@ def test_the_first_page_says_where_to_go(client: ApiClient) -> None:
     assert response.status_code == 200
     assert 'href="/docs"' in response.text
     assert 'href="/board"' in response.text
+
+
+def test_the_first_page_of_the_only_organization_leads_to_its_booking(
+    client: ApiClient, world: World
+) -> None:
+    alone = client.get("/").text
+    with transaction(world.engine) as session:
+        create_organization(
+            session, slug="rival", name="Rival", currency="EUR", time_zone="Europe/Paris", now=world.clock()
+        )
+    shared = client.get("/").text
+
+    assert 'href="/book/acme">Book a visit' in alone
+    assert "Acme &amp; Sons" in alone
+    assert "acme" not in shared
+    assert "Rival" not in shared
+    assert "/book/NAME" in shared
 
 
 def test_no_page_holds_a_style_or_a_script_of_its_own(client: ApiClient, world: World) -> None:
