@@ -15,6 +15,9 @@ DIRECTIONS = 8
 RINGS_M = (250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 """Distances that are round enough to be told."""
 
+RING_REACHES = 0.75
+"""How far towards the technician at most, so that the ring and its name are within the map."""
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -39,7 +42,7 @@ def way_of(visit: Followed, view: TrackingView) -> Way | None:
     road_m = int(travel_provider(context.settings()).matrix(points).distance_m[0, 1])
     east_m, north_m = _offset_m(there, here)
     straight_m = math.hypot(east_m, north_m)
-    ring_m = max((ring for ring in RINGS_M if ring <= straight_m), default=RINGS_M[0])
+    ring_m = max((ring for ring in RINGS_M if ring <= RING_REACHES * straight_m), default=RINGS_M[0])
     return Way(
         technician=here,
         customer=there,

@@ -1,6 +1,7 @@
 """An organization where customers book: Acme with addresses to look up, and Ada at work for two days."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import unescape
 
@@ -94,6 +95,11 @@ class Shop:
                 session.exec(select(Customer)).one(),
                 session.exec(select(Appointment)).one(),
             )
+
+    def appointments(self) -> Sequence[Appointment]:
+        """All of them."""
+        with Session(self.engine) as session:
+            return session.exec(select(Appointment)).all()
 
     def change_appointments(self, status: Status) -> None:
         """Sets the status of all appointments, as if all had happened on the way."""

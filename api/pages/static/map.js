@@ -26,6 +26,7 @@ function pin(map, words, kind) {
     .addTo(map);
 }
 
+const CONTROLS = [68, 44]; // pixels that they take at the right and below
 const METRES_PER_DEGREE = 111_195; // of latitude
 
 // Its name stands where the line to the technician does not run.
@@ -47,7 +48,7 @@ export async function drawn(box) {
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const motion = { zoomSnap: 0.25, zoomAnimation: !still, fadeAnimation: !still, markerZoomAnimation: !still };
   const map = L.map(box, { attributionControl: false, zoomControl: false, scrollWheelZoom: false, ...motion });
-  L.control.zoom({ zoomInTitle: box.dataset.zoomIn, zoomOutTitle: box.dataset.zoomOut }).addTo(map);
+  L.control.zoom({ position: "topright", zoomInTitle: box.dataset.zoomIn, zoomOutTitle: box.dataset.zoomOut }).addTo(map);
   L.control.scale({ imperial: false }).addTo(map);
   const line = L.polyline([], { className: "way-line", interactive: false });
   let technician;
@@ -59,7 +60,7 @@ export async function drawn(box) {
     const there = [Number(way.dataset.toLat), Number(way.dataset.toLon)];
     const isFirst = !technician;
     if (isFirst || ringed !== way.dataset.ringM || !map.getBounds().contains(here)) {
-      map.fitBounds([here, there], { padding: [48, 48], maxZoom: 16, animate: !still });
+      map.fitBounds([here, there], { paddingTopLeft: [40, 48], paddingBottomRight: CONTROLS, maxZoom: 16, animate: !still });
     }
     if (isFirst) {
       line.addTo(map);
