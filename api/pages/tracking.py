@@ -19,6 +19,7 @@ from api.pages.leaflet import leaflet_file
 from api.pages.site import pages
 from api.pages.visitor import onward, typed
 from api.pages.way import Way, way_of
+from api.policy import content_policy
 from dispatch.access import actor_of
 from dispatch.appointment import ENDED, UNDER_WAY, Status
 from dispatch.confirming import is_asked
@@ -162,9 +163,9 @@ def _page(
     *,
     stands_still: bool = False,
 ) -> Response:
-    session, language = context.session(), visit.language
-    view = public_view(session, context.settings(), visit.token, context.now())
-    return visit.page(
+    session, settings, language = context.session(), context.settings(), visit.language
+    view = public_view(session, settings, visit.token, context.now())
+    response = visit.page(
         "tracking.html",
         status,
         presence=_presence(visit),
@@ -179,9 +180,13 @@ def _page(
         stands_still=stands_still or refused,
         live=visit.link("track"),
         leaflet_file=leaflet_file,
+        tiles=settings.tile_url,
+        attribution=settings.tile_attribution,
         longest_comment=LONGEST_COMMENT,
         longest_text=LONGEST_TEXT,
     )
+    response.headers["Content-Security-Policy"] = content_policy(settings.tile_origin)
+    return response
 
 
 def _answers(language: Language, name: str) -> list[tuple[int, str]]:

@@ -7,8 +7,9 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Response
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request, Route
 
+from api.pages.site import STATIC
 from api.streaming import Look, Streams
 from dispatch.appointment import Appointment, Status
 from dispatch.database import transaction
@@ -16,6 +17,7 @@ from dispatch.errors import Unavailable
 from dispatch.links import revoke_tracking
 from dispatch.message import Sender
 from dispatch.places import Place
+from dispatch.settings import Settings
 from tests.pages.test_answering import link
 from tests.pages.world import CUSTOMER, DAY, MARKUP, World
 
@@ -204,6 +206,34 @@ def test_a_map_shows_the_way_while_there_is_one_and_is_loaded_only_then(
         page.get_by_role("heading", name="has arrived").wait_for()
         assert page.locator("#map").is_hidden()
         assert "40.7" not in page.content()
+
+
+class TestWithTiles:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        tiles = {"tile_url": "https://tiles.example/{z}/{x}/{y}.png", "tile_attribution": "© <Mapmakers>"}
+        return settings.model_copy(update=tiles)
+
+    def test_a_configured_server_is_asked_for_tiles_on_the_way_and_never_told_the_link(
+        self, browser: Browser, site: str, world: World
+    ) -> None:
+        page = browser.new_page()
+        asked: list[Request] = []
+
+        def answer(route: Route) -> None:
+            asked.append(route.request)
+            route.fulfill(path=STATIC / "icon-192.png")
+
+        page.route("https://tiles.example/**", answer)
+        page.goto(f"{site}/t/{world.tokens[0]}")
+        assert asked == []
+        assert page.get_by_text("© <Mapmakers>").is_hidden()
+        various(world)
+
+        page.locator("img.leaflet-tile-loaded").first.wait_for()
+
+        assert page.get_by_text("© <Mapmakers>").is_visible()
+        assert not any("referer" in request.all_headers() for request in asked)
 
 
 def test_without_javascript_the_way_is_told_in_words(browser: Browser, site: str, world: World) -> None:

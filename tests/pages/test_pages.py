@@ -75,6 +75,24 @@ def test_assets_may_be_kept_for_good_and_pages_not_at_all(client: ApiClient) -> 
     assert page.headers["Cache-Control"] == "no-store"
 
 
+def test_without_a_tile_server_images_come_from_here_alone(client: ApiClient, world: World) -> None:
+    tracked = client.get(f"/t/{world.tokens[0]}")
+
+    assert tracked.headers["Content-Security-Policy"] == client.get("/").headers["Content-Security-Policy"]
+    assert "img-src 'self' data:;" in tracked.headers["Content-Security-Policy"]
+    assert "data-tiles" not in tracked.text
+
+
+def test_the_tracking_page_with_all_its_assets_but_the_map_is_small(client: ApiClient, world: World) -> None:
+    world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
+    world.tell_position(0, Place(40.70, -73.98))
+    page = client.get(f"/t/{world.tokens[0]}?lang=fa")
+    assets = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text))
+
+    assert len(assets) == 4
+    assert len(page.data) + sum(len(client.get(asset).data) for asset in assets) < 60_000
+
+
 def test_leaflet_is_served_from_its_package_for_good(client: ApiClient, world: World) -> None:
     shown = client.get(f"/t/{world.tokens[0]}").text
     found = {name: re.search(rf'data-{name}="(/leaflet/[^"]+)"', shown) for name in ("script", "style")}

@@ -1,4 +1,4 @@
-// Draws the way to the customer on plain ground: the two places, the line between them, a ring of distance, a scale.
+// Draws the way to the customer, on plain ground or the tiles of a configured server: the two places, the line between them, a ring of distance, a scale.
 // Loaded by tracking.js, with Leaflet, once there is a position to show.
 
 function loaded(element, place) {
@@ -50,6 +50,7 @@ export async function drawn(box) {
   const map = L.map(box, { attributionControl: false, zoomControl: false, scrollWheelZoom: false, ...motion });
   L.control.zoom({ position: "topright", zoomInTitle: box.dataset.zoomIn, zoomOutTitle: box.dataset.zoomOut }).addTo(map);
   L.control.scale({ imperial: false }).addTo(map);
+  if (box.dataset.tiles) L.tileLayer(box.dataset.tiles, { maxZoom: 19 }).addTo(map);
   const line = L.polyline([], { className: "way-line", interactive: false });
   let technician;
   let circle;
