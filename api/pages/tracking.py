@@ -17,7 +17,7 @@ from api.pages.followed import Followed, followed
 from api.pages.languages import Language
 from api.pages.leaflet import leaflet_file
 from api.pages.site import pages
-from api.pages.visitor import onward, typed
+from api.pages.visitor import onward, switched_code, typed
 from api.pages.way import Way, way_of
 from api.policy import content_policy
 from dispatch.access import actor_of
@@ -27,7 +27,7 @@ from dispatch.errors import Conflict
 from dispatch.feedback import Feedback
 from dispatch.links import action_token
 from dispatch.message import LONGEST_TEXT, Message, Sender, latest_messages, say
-from dispatch.tracking import TrackingView, give_feedback, public_view
+from dispatch.tracking import Can, TrackingView, give_feedback, public_view
 
 REFRESH_S = 30
 LONGEST_COMMENT = 2_000
@@ -45,6 +45,8 @@ _STAGE: Mapping[Status, int] = {
     Status.DISPATCHED: 1,
     **{status: number for number, status in enumerate(STAGES, 2)},
 }
+_FORMS: Mapping[Can, str] = {"rate": "rating", "message": "say"}
+"""The form that is filled in most likely, by what can be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ def rate(token: str) -> Response:
     """Keeps the rating, once; who sends it again sees that it was kept."""
     visit = followed(token)
     entered = {name: request.form.get(name, "").strip() for name in ("csat", "ces", "nps", "comment")}
+    if switched_code():
+        return _page(visit, entered=entered)
     refused = _refused(visit.language, entered)
     if refused:
         return _page(visit, HTTPStatus.UNPROCESSABLE_ENTITY, refused, entered)
@@ -124,6 +128,8 @@ def rate(token: str) -> Response:
 def write(token: str) -> Response:
     """Adds to the thread what the customer writes."""
     visit, text = followed(token), typed("text")
+    if switched_code():
+        return _page(visit, entered={"text": text})
     if refusal_of(text) or not _is_message(text):
         refused = {"text": Refusal("error.message", {"most": visit.language.number(LONGEST_TEXT)})}
         return _page(visit, HTTPStatus.UNPROCESSABLE_ENTITY, refused, {"text": text})
@@ -177,7 +183,8 @@ def _page(
         scales=[(name, language.say(f"rate.{name}"), _answers(language, name)) for name in SCALES],
         refused={name: language.say(why.key, **why.values) for name, why in (refused or {}).items()},
         entered=entered or {},
-        stands_still=stands_still or refused,
+        stands_still=stands_still or entered,
+        form_id=next((form for can, form in _FORMS.items() if can in view.can), None),
         live=visit.link("track"),
         leaflet_file=leaflet_file,
         tiles=settings.tile_url,

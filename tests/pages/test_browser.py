@@ -20,6 +20,7 @@ from dispatch.places import Place
 from dispatch.settings import Settings
 from tests.pages.test_answering import link
 from tests.pages.world import CUSTOMER, DAY, MARKUP, World
+from tests.support.client import ApiClient
 
 NARROW, WIDE = 360, 1600
 Scheme = Literal["light", "dark"]
@@ -299,6 +300,20 @@ def test_where_no_stream_is_free_the_page_asks_now_and_then(
     assert refused.value.status == 503
     page.get_by_role("heading", name="is on the way").wait_for()
     assert page.evaluate("window.kept") is True
+
+
+def test_the_language_can_be_switched_after_the_form_has_gone(
+    browser: Browser, site: str, world: World, client: ApiClient
+) -> None:
+    with opened(browser, site, NARROW) as page:
+        page.goto(f"{site}/t/{world.tokens[0]}")
+        client.act(f"/v1/appointments/{world.visits[0]}/cancel", {}, key=world.key)
+        page.get_by_role("heading", name="Your visit is cancelled").wait_for()
+
+        page.locator("header summary").click()
+        page.get_by_text("Deutsch").click()
+
+        page.get_by_role("heading", name="Ihr Termin ist abgesagt").wait_for()
 
 
 def test_without_javascript_one_reads_writes_and_rates(browser: Browser, site: str, world: World) -> None:

@@ -5,6 +5,7 @@ from html import unescape
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlmodel import Session
 from werkzeug.test import TestResponse
 
 from api.pages.languages import CODES, language_of
@@ -13,6 +14,7 @@ from dispatch.appointment import Appointment, Status
 from dispatch.customer import Customer
 from dispatch.database import transaction
 from dispatch.errors import Unavailable
+from dispatch.feedback import Feedback
 from dispatch.links import revoke_tracking
 from dispatch.message import Sender
 from dispatch.places import Place
@@ -99,6 +101,26 @@ def test_a_chosen_language_is_kept_through_forms_links_and_the_live_page(
     assert f'href="/t/{world.tokens[2]}?lang=de"' in asked
     assert 'name="lang" value="de"' in asked
     assert re.search(r'/move\?k=[^"]+&amp;lang=es" lang="es"', asked), "the reminder's token stays"
+
+
+def test_another_language_leaves_what_was_written_and_sends_none_of_it(
+    client: ApiClient, world: World
+) -> None:
+    path = f"/t/{world.tokens[0]}"
+
+    written = client.post(f"{path}/messages", data={"text": "The bell", "speak": "es"})
+    world.move(0, *RATED)
+    rated = client.post(path, data={"csat": "4", "ces": "6", "comment": "Fine", "speak": "es"})
+
+    assert written.status_code == rated.status_code == 200
+    assert "\nThe bell</textarea>" in written.text
+    assert "http-equiv" not in written.text, "an address that only takes forms must not be loaded anew"
+    assert 'value="4" required checked' in rated.text
+    assert '<option value="6" selected>' in rated.text
+    assert "\nFine</textarea>" in rated.text
+    assert client.get(f"/v1{path.replace('/t/', '/track/')}/messages").get_json()["items"] == []
+    with Session(world.engine) as session:
+        assert session.get(Feedback, world.visits[0]) is None
 
 
 def test_times_and_distances_are_written_as_the_language_does(clock: FakeClock) -> None:

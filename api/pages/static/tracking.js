@@ -87,7 +87,11 @@ function showMessages(fresh) {
       shown.innerHTML = news.innerHTML;
     }
   }
-  if (!fresh.getElementById("say")) document.getElementById("say")?.remove();
+  const form = document.getElementById("say");
+  if (form && !fresh.getElementById("say")) {
+    form.remove();
+    document.querySelector("header").replaceWith(fresh.querySelector("header")); // its languages were the form's buttons
+  }
 }
 
 function wait() {
