@@ -47,7 +47,8 @@ export async function drawn(box) {
   await load(box);
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const motion = { zoomSnap: 0.25, zoomAnimation: !still, fadeAnimation: !still, markerZoomAnimation: !still };
-  const map = L.map(box, { attributionControl: false, zoomControl: false, scrollWheelZoom: false, ...motion });
+  const hands = { scrollWheelZoom: false, dragging: !L.Browser.mobile }; // a finger or a wheel moves the page
+  const map = L.map(box, { attributionControl: false, zoomControl: false, ...hands, ...motion });
   L.control.zoom({ position: "topright", zoomInTitle: box.dataset.zoomIn, zoomOutTitle: box.dataset.zoomOut }).addTo(map);
   L.control.scale({ imperial: false }).addTo(map);
   if (box.dataset.tiles) L.tileLayer(box.dataset.tiles, { maxZoom: 19 }).addTo(map);
