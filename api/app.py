@@ -24,6 +24,7 @@ from api.openapi import INFO, OPENAPI_VERSION, SECURITY_SCHEMES, Problem, comple
 from api.operations import operations
 from api.optimization import optimization
 from api.plans import plans
+from api.policy import content_policy
 from api.promises import promises
 from api.schemas import NoBody
 from api.service_requests import service_requests
@@ -61,8 +62,7 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": content_policy(),
 }
 
 

@@ -11,7 +11,9 @@ from dispatch.settings import Settings
 
 WITH_KEY = "1200/minute"
 WITHOUT_KEY = "240/minute"
-EXEMPT_ENDPOINTS = frozenset({"pages.static", "docs.static", "operations.healthz", "operations.readyz"})
+EXEMPT_ENDPOINTS = frozenset(
+    {"pages.static", "pages.leaflet", "docs.static", "operations.healthz", "operations.readyz"}
+)
 
 
 def register(app: Flask, settings: Settings) -> Limiter:

@@ -338,7 +338,8 @@ def read(path: ServiceRequestPath) -> Response:
 )
 @allow("customer", "integration", "dispatcher")
 def change(path: ServiceRequestPath, body: ServiceRequestChanges) -> Response:
-    """The place only while nobody is planned to go there."""
+    """Another place takes the promise along, with whoever can keep it there; where nobody can, it is 409 `slot_taken`
+    with the next best slots there. Once the technician is on the way, the place stands."""
     session, principal = context.session(), context.principal()
     row = request_of(session, principal, path.service_request_id, change=True)
     require_match(_version_of(row), required=False)
@@ -347,7 +348,7 @@ def change(path: ServiceRequestPath, body: ServiceRequestChanges) -> Response:
         changes["place"] = located(session, context.settings(), body.place)
     if body.customer is not None:
         changes["customer"] = body.customer.changes()
-    intake.correct(session, row, changes, actor_of(principal), context.now())
+    intake.correct(session, context.settings(), row, changes, actor_of(principal), context.now())
     return _answer(row)
 
 

@@ -86,6 +86,20 @@ def reschedule(
     return appointment
 
 
+def plan_anew(
+    session: Session, settings: Settings, appointment: Appointment, by: Actor, now: datetime
+) -> None:
+    """Plans a visit that was taken out of its calendar: for its promise, or for later where nothing is promised. Raises
+    `SlotTaken` where nobody can keep the promise."""
+    if appointment.is_promised:
+        _keep_anew(session, settings, appointment, promised_window(appointment), by, now)
+    else:
+        supersede_offers(session, appointment, by, now)
+        appointment.move(Status.UNASSIGNED)
+    session.add(appointment)
+    session.flush()
+
+
 def _keep_anew(
     session: Session, settings: Settings, appointment: Appointment, window: Window, by: Actor, now: datetime
 ) -> None:

@@ -2,7 +2,13 @@
 
 from datetime import datetime
 
-from sqlmodel import Field, SQLModel
+from sqlalchemy import func
+from sqlmodel import Field, Session, SQLModel, select
+
+from dispatch.appointment import Appointment
+
+LEAST_RATED = 5
+"""So many visits must be rated before their average says something, and nothing of any one of them."""
 
 
 class Feedback(SQLModel, table=True):
@@ -15,3 +21,15 @@ class Feedback(SQLModel, table=True):
     nps: int | None = None
     comment: str | None = Field(default=None, max_length=4000)
     created_at: datetime
+
+
+def rating_of(session: Session, organization_id: str, technician_no: int) -> float | None:
+    """How satisfied the organization's customers were with the technician's visits: the average `csat`, to one decimal;
+    None as long as fewer than `LEAST_RATED` were rated."""
+    query = select(func.count(), func.sum(Feedback.csat)).where(
+        Feedback.organization_id == organization_id,
+        Feedback.appointment_id == Appointment.id,
+        Appointment.technician_no == technician_no,
+    )
+    count, total = session.exec(query).one()
+    return round(int(total) / count, 1) if count >= LEAST_RATED else None

@@ -258,12 +258,18 @@ def _register_row(
 
 
 def correct(
-    session: Session, request: ServiceRequest, changes: Mapping[str, Any], by: Actor, now: datetime
+    session: Session,
+    settings: Settings,
+    request: ServiceRequest,
+    changes: Mapping[str, Any],
+    by: Actor,
+    now: datetime,
+    slot_id: str | None = None,
 ) -> ServiceRequest:
     """Takes over what was sent of `place` (a `Place`), `notes` and `customer` (fields of a `Customer`); what is absent
-    stays. Raises `OutsideTerritories`, `Invalid`, and `InvalidState` for a place that a visit is planned to."""
+    stays. slot_id: see `move_place`. Raises `Invalid`, and for a place as `move_place`."""
     if "place" in changes:
-        move_place(session, request, changes["place"])
+        move_place(session, settings, request, changes["place"], by, now, slot_id)
     if "notes" in changes:
         request.notes = changes["notes"]
     if "customer" in changes:
@@ -295,17 +301,38 @@ def _correct_customer(session: Session, request: ServiceRequest, changes: Mappin
     session.add(customer)
 
 
-def move_place(session: Session, request: ServiceRequest, place: Place) -> None:
-    """Corrects where the visit is, before it is planned. Raises `OutsideTerritories` and `InvalidState`."""
+def move_place(
+    session: Session,
+    settings: Settings,
+    request: ServiceRequest,
+    place: Place,
+    by: Actor,
+    now: datetime,
+    slot_id: str | None = None,
+) -> None:
+    """Corrects where the visit is. A planned one is planned anew for its promise, with whoever can keep it there; what
+    was dispatched needs a new acceptance. slot_id: of another window to promise instead, for a planned visit.
+
+    Raises `OutsideTerritories`, `InvalidState` once the technician is on the way, and `SlotTaken` with the next best
+    slots at the new place where nobody can keep the promise there; with a slot_id also as `booking.reschedule`."""
     appointment = appointment_of(session, request.id)
     lock_visit(session, appointment.id)
-    if (place.lat, place.lon) != (request.lat, request.lon):
-        appointment.require(Status.UNASSIGNED)
+    moves = (place.lat, place.lon) != (request.lat, request.lon)
+    is_planned = moves and appointment.technician_no is not None
+    if moves:
+        appointment.require(Status.UNASSIGNED, Status.SCHEDULED, Status.DISPATCHED)
         territory = territory_at(session, request.organization_id, place)
+        if is_planned:
+            booking.give_back(session, settings, appointment)
         request.territory_id = appointment.territory_id = territory.id
         appointment.version += 1
     request.lat, request.lon, request.address = place.lat, place.lon, place.address
     session.add_all([request, appointment])
+    session.flush()
+    if is_planned and slot_id is not None:
+        booking.reschedule(session, settings, appointment, slot_id, by, now)
+    elif is_planned:
+        booking.plan_anew(session, settings, appointment, by, now)
 
 
 def cancel(

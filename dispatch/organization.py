@@ -55,3 +55,9 @@ def organization_by_slug(session: Session, slug: str) -> Organization:
     if found is None:
         raise NotFound(detail=f"There is no organization {slug!r}.")
     return found
+
+
+def only_organization(session: Session) -> Organization | None:
+    """The one that this installation is for; None where several share it, of which none is to be told the others."""
+    found = session.exec(select(Organization).limit(2)).all()
+    return found[0] if len(found) == 1 else None

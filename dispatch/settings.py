@@ -1,6 +1,7 @@
 """What an installation may set, by environment variables `DISPATCH_*`; a wrong one is refused at start."""
 
 import os
+import re
 import secrets
 import tempfile
 from datetime import time
@@ -21,6 +22,8 @@ from dispatch.geocoders import geocoder_of
 PREFIX = "DISPATCH_"
 LEAST_SECRET_LENGTH = 32
 DAY_S = 86_400
+
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?|\[[0-9A-Fa-f:]+\](:[0-9]+)?")
 
 Network = IPv4Network | IPv6Network
 
@@ -92,6 +95,14 @@ class Settings(BaseSettings):
     geocoder: str = Field(
         "gazetteer", description="Resolves addresses: gazetteer (imported places) or a service of geopy."
     )
+    tile_url: str = Field(
+        "",
+        description="Tiles under the map of the tracking page, https://HOST/{z}/{x}/{y}.png; by default none, so that "
+        "nobody else learns where a customer is.",
+    )
+    tile_attribution: str = Field(
+        "", description="What stands below that map, as whoever makes its tiles wants it."
+    )
     travel: Literal["geodesic"] = Field("geodesic", description="Where travel times come from.")
     optimization_processes: int = Field(
         2, ge=1, le=64, description="Solvers of POST /optimization, for each process that serves."
@@ -148,6 +159,16 @@ class Settings(BaseSettings):
             raise ValueError("must be an http:// or https:// URL without query")
         return value.rstrip("/")
 
+    @field_validator("tile_url")
+    @classmethod
+    def _tiles(cls, value: str) -> str:
+        parts = urlsplit(value)
+        is_template = all(place in parts.path + parts.query for place in ("{z}", "{x}", "{y}"))
+        is_address = parts.scheme in ("http", "https") and _HOST.fullmatch(parts.netloc)
+        if value and not (is_template and is_address):
+            raise ValueError("must be a URL such as https://HOST/{z}/{x}/{y}.png")
+        return value
+
     @field_validator("quiet_hours")
     @classmethod
     def _hours(cls, value: str) -> str:
@@ -178,6 +199,12 @@ class Settings(BaseSettings):
     def quiet(self) -> tuple[time, time] | None:
         """When quiet hours begin and end by the wall clock; an end that is not after the start is the next day's."""
         return None if self.quiet_hours == "off" else _quiet(self.quiet_hours)
+
+    @property
+    def tile_origin(self) -> str | None:
+        """Where tiles come from, None where there are none."""
+        parts = urlsplit(self.tile_url)
+        return f"{parts.scheme}://{parts.netloc}" if self.tile_url else None
 
     @model_validator(mode="after")
     def _with_mail_server(self) -> "Settings":

@@ -13,7 +13,7 @@ from dispatch.catalogue import Service
 from dispatch.day import latest_position
 from dispatch.errors import Conflict, InvalidState, NotFound
 from dispatch.events import Actor, events_of, record
-from dispatch.feedback import Feedback
+from dispatch.feedback import Feedback, rating_of
 from dispatch.links import appointment_by_token
 from dispatch.message import can_be_spoken_about
 from dispatch.organization import Organization
@@ -54,6 +54,7 @@ class TimelineStep:
 @dataclass(frozen=True, slots=True)
 class ShownTechnician:
     first_name: str
+    rating: float | None
     vehicle: str | None
 
 
@@ -148,7 +149,8 @@ def _technician(session: Session, appointment: Appointment) -> ShownTechnician |
     if appointment.technician_no is None or appointment.status not in (*HELD_BY_TECHNICIAN, Status.COMPLETED):
         return None
     technician = session.exec(select(Technician).where(Technician.no == appointment.technician_no)).one()
-    return ShownTechnician(technician.first_name, technician.vehicle)
+    rating = rating_of(session, appointment.organization_id, appointment.technician_no)
+    return ShownTechnician(technician.first_name, rating, technician.vehicle)
 
 
 def _position(session: Session, appointment: Appointment, now: datetime) -> Place | None:

@@ -6,10 +6,21 @@ made by `timeline`, `route_map` and `words`, which know no request."""
 
 from flask import Flask
 
-from api.pages import answering, board, booking, failures, home, login, manage, tracking
+from api.pages import answering, board, booking, failures, home, leaflet, login, manage, tracking
 from api.pages.site import pages
 
-__all__ = ["answering", "board", "booking", "failures", "home", "login", "manage", "register", "tracking"]
+__all__ = [
+    "answering",
+    "board",
+    "booking",
+    "failures",
+    "home",
+    "leaflet",
+    "login",
+    "manage",
+    "register",
+    "tracking",
+]
 
 
 def register(app: Flask) -> None:

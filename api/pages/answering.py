@@ -2,25 +2,24 @@
 asks; only the form that it sends changes anything, so that a program which follows links (a mail scanner, a preview)
 does not. `k` is the token of the reminder."""
 
-from datetime import datetime
 from http import HTTPStatus
+from itertools import groupby
 from operator import attrgetter
-from zoneinfo import ZoneInfo
+from typing import Any
 
-from flask import Response, redirect, request, url_for
+from flask import Response, request
 
 from api import context
 from api.auth import PUBLIC, allow
-from api.pages.site import page, pages
-from api.pages.words import told_day, told_time
+from api.pages.followed import Followed, followed
+from api.pages.site import pages
+from api.pages.visitor import onward
 from dispatch.access import actor_of
-from dispatch.appointment import Appointment
+from dispatch.booking import promised_window
 from dispatch.confirming import confirm_presence, is_asked, move_visit, other_times
-from dispatch.errors import AnswerOutdated, SlotTaken
+from dispatch.errors import AnswerOutdated, InvalidSlot, SlotExpired, SlotTaken
 from dispatch.links import permits
-from dispatch.organization import Organization
-from dispatch.territory import Territory
-from dispatch.tracking import tracked_appointment
+from dispatch.slots import Slots
 
 LIMIT = "30/minute"
 
@@ -29,105 +28,98 @@ LIMIT = "30/minute"
 @allow(PUBLIC, limit=LIMIT)
 def ask_presence(token: str) -> Response:
     """Asks whether somebody will be there."""
-    appointment, key, now = _appointment(token), request.args.get("k", ""), context.now()
+    visit, key, now = followed(token), request.args.get("k", ""), context.now()
+    appointment = visit.appointment
     if not is_asked(appointment, now) or not permits(context.settings(), appointment, "confirm", key, now):
-        return _outdated(token)
-    return page(
-        "confirm.html",
-        token=token,
-        k=key,
-        visit=_visit(appointment),
-        organization_name=_organization(appointment),
-    )
+        return _outdated(visit)
+    return _page(visit, "confirm.html", "ask_presence", key)
 
 
 @pages.post("/t/<token>/confirm")
 @allow(PUBLIC, raw_body=True, idempotent=False, limit=LIMIT)
 def confirm(token: str) -> Response:
     """Notes that somebody will be there, and shows the visit."""
-    by = actor_of(context.principal())
-    key = request.form.get("k", "")
+    visit, key, by = followed(token), request.form.get("k", ""), actor_of(context.principal())
     try:
         confirm_presence(context.session(), context.settings(), token, key, by, context.now())
     except AnswerOutdated:
-        return _outdated(token)
-    return _to_visit(token)
+        return _outdated(visit)
+    return onward(visit.link("track"))
 
 
 @pages.get("/t/<token>/move")
 @allow(PUBLIC, limit=LIMIT)
 def ask_time(token: str) -> Response:
     """Shows the times that can be had."""
-    return _times(token, request.args.get("k", ""))
+    return _times(followed(token), request.args.get("k", ""))
 
 
 @pages.post("/t/<token>/move")
 @allow(PUBLIC, raw_body=True, idempotent=False, limit=LIMIT)
 def choose_time(token: str) -> Response:
     """Moves the visit to the time that was chosen, and shows it; a time that is taken meanwhile is said to be."""
+    visit, by = followed(token), actor_of(context.principal())
     session, key, slot_id = context.session(), request.form.get("k", ""), request.form.get("slot_id", "")
-    by = actor_of(context.principal())
     if not slot_id:
-        return _times(token, key, HTTPStatus.UNPROCESSABLE_ENTITY, "Choose one of the times.")
+        return _times(visit, key, HTTPStatus.UNPROCESSABLE_ENTITY, "error.slot")
     try:
         with session.begin_nested():
             move_visit(session, context.settings(), token, key, slot_id, by, context.now())
     except AnswerOutdated:
-        return _outdated(token)
+        return _outdated(visit)
     except SlotTaken:
-        return _times(token, key, HTTPStatus.CONFLICT, "That time was taken a moment ago. Choose another.")
-    return _to_visit(token)
+        return _times(visit, key, HTTPStatus.CONFLICT, "slots.taken")
+    except (InvalidSlot, SlotExpired) as old:
+        return _times(visit, key, old.status, "slots.expired")
+    return onward(visit.link("track"))
 
 
-def _times(token: str, key: str, status: int = HTTPStatus.OK, refused: str | None = None) -> Response:
-    appointment = _appointment(token)
+def _times(visit: Followed, key: str, status: int = HTTPStatus.OK, refused: str | None = None) -> Response:
     try:
-        found = other_times(context.session(), context.settings(), token, key, context.now())
+        found = other_times(context.session(), context.settings(), visit.token, key, context.now())
     except AnswerOutdated:
-        return _outdated(token)
-    in_order = sorted(found.items, key=attrgetter("start"))
-    slots = [(slot.slot_id, *_told(appointment, slot.start, slot.end)) for slot in in_order]
-    return page(
+        return _outdated(visit)
+    first = found.items[0].start if found.items else context.now()
+    return _page(
+        visit,
         "move.html",
+        "ask_time",
+        key,
         status,
-        token=token,
-        k=key,
-        visit=_visit(appointment),
-        slots=slots,
+        days=_days(visit, found),
+        zone=visit.language.told_zone(first, visit.zone),
         refused=refused,
-        organization_name=_organization(appointment),
     )
 
 
-def _appointment(token: str) -> Appointment:
-    return tracked_appointment(context.session(), context.settings(), token, context.now())
+def _days(visit: Followed, found: Slots) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Each local day in words, with the ids of its slots and their hours."""
+    language, zone = visit.language, visit.zone
+    in_order = sorted(found.items, key=attrgetter("start"))
+    return [
+        (
+            language.told_day(day),
+            [(slot.slot_id, language.told_window((slot.start, slot.end), zone)) for slot in slots],
+        )
+        for day, slots in groupby(in_order, lambda slot: slot.start.astimezone(zone).date())
+    ]
 
 
-def _visit(appointment: Appointment) -> tuple[str, str] | None:
-    """Day and hours that are promised, in words."""
-    if appointment.window_start is None or appointment.window_end is None:
-        return None
-    return _told(appointment, appointment.window_start, appointment.window_end)
-
-
-def _told(appointment: Appointment, begins: datetime, ends: datetime) -> tuple[str, str]:
-    zone = ZoneInfo(context.session().get_one(Territory, appointment.territory_id).time_zone)
-    first, last = begins.astimezone(zone), ends.astimezone(zone)
-    return told_day(first.date()), f"between {told_time(first)} and {told_time(last)}"
-
-
-def _organization(appointment: Appointment) -> str:
-    return context.session().get_one(Organization, appointment.organization_id).name
-
-
-def _outdated(token: str) -> Response:
-    appointment = _appointment(token)
-    return page(
-        "answer_outdated.html", HTTPStatus.GONE, token=token, organization_name=_organization(appointment)
+def _page(
+    visit: Followed, template: str, view: str, key: str, status: int = HTTPStatus.OK, **values: Any
+) -> Response:
+    """The page of the view, which the token of the reminder opens in other languages too."""
+    stands = promised_window(visit.appointment) if visit.appointment.is_promised else None
+    return visit.page(
+        template,
+        status,
+        here=visit.plain_link(view, k=key),
+        k=key,
+        stands=visit.language.told_visit(stands, visit.zone) if stands else None,
+        visit=visit.link("track"),
+        **values,
     )
 
 
-def _to_visit(token: str) -> Response:
-    response = redirect(url_for("pages.track", token=token), HTTPStatus.SEE_OTHER)
-    assert isinstance(response, Response)
-    return response
+def _outdated(visit: Followed) -> Response:
+    return visit.page("answer_outdated.html", HTTPStatus.GONE, visit=visit.link("track"))

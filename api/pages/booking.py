@@ -5,15 +5,15 @@ connection cannot harm."""
 import hashlib
 import json
 import secrets
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Any
 
 from flask import Response, request, url_for
 
 from api import context
 from api.auth import PUBLIC, allow
+from api.pages.address import Candidates, candidate_choices, candidates_again, place_of_address
 from api.pages.languages import Language
 from api.pages.site import asset, pages
 from api.pages.visitor import (
@@ -23,22 +23,19 @@ from api.pages.visitor import (
     contact_refusals,
     link,
     onward,
-    refusals_of,
+    refusing,
     spoken,
+    switched_code,
     typed,
     visitor_page,
 )
-from api.schemas import Place as PlaceIn
 from api.service_requests import RequestedWork
 from dispatch import idempotency, intake
 from dispatch.access import actor_of
 from dispatch.catalogue import services
-from dispatch.errors import AddressAmbiguous, Invalid, Unavailable
-from dispatch.gazetteer import located
 from dispatch.idempotency import StoredAnswer
 from dispatch.keys import ANONYMOUS
 from dispatch.organization import Organization, organization_by_slug
-from dispatch.places import Place
 from dispatch.service_request import Source
 
 FORM_TOKEN_BYTES = 32
@@ -76,10 +73,12 @@ def send(slug: str) -> Response:
     organization, language = organization_by_slug(context.session(), slug), spoken()
     given = Typed(typed("service"), typed("address"), typed("candidate"), Contact.typed())
     token = request.form.get("form_token") or _new_token()
+    if switched_code():
+        return _form(organization, language, given, token, candidates=candidates_again())
     try:
         return onward(_sent_once(organization, language, given, token))
     except Refused as refused:
-        return _form(organization, language, given, token, refused)
+        return _form(organization, language, given, token, refused.fields, refused.candidates)
 
 
 @pages.get("/book/<slug>/app.webmanifest")
@@ -98,7 +97,17 @@ def manifest(slug: str) -> Response:
         "display": "minimal-ui",
         "background_color": "#f6f7f5",
         "theme_color": "#0b6a5b",
-        "icons": [{"src": asset("icon.svg"), "type": "image/svg+xml", "sizes": "any"}],
+        "icons": [
+            {"src": asset("icon.svg"), "type": "image/svg+xml", "sizes": "any"},
+            {"src": asset("icon-192.png"), "type": "image/png", "sizes": "192x192"},
+            {"src": asset("icon-512.png"), "type": "image/png", "sizes": "512x512"},
+            {
+                "src": asset("icon-maskable-512.png"),
+                "type": "image/png",
+                "sizes": "512x512",
+                "purpose": "maskable",
+            },
+        ],
     }
     return Response(json.dumps(members), mimetype="application/manifest+json")
 
@@ -137,32 +146,10 @@ def _register(organization: Organization, language: Language, given: Typed) -> s
     if refused:
         raise Refused(refused)
     work = RequestedWork.model_validate(members)
-    try:
-        row, _ = intake.register(session, organization.id, work.at(_place(given)), by, now)
-    except AddressAmbiguous as doubtful:
-        raise Refused(refusals_of(doubtful), doubtful.extra["candidates"]) from doubtful
-    except Invalid as error:
-        raise Refused(refusals_of(error)) from error
-    except Unavailable as away:
-        if away.code != "geocoder_away":
-            raise
-        raise Refused({"address": "error.geocoder_away"}) from away
+    with refusing():
+        place = place_of_address(given.address, given.candidate)
+        row, _ = intake.register(session, organization.id, work.at(place), by, now)
     return intake.manage_token(session, row, now)
-
-
-def _place(given: Typed) -> Place:
-    """Where the address is; where it is doubtful, the candidate that the customer chose. Raises what `located` does."""
-    try:
-        return located(context.session(), context.settings(), PlaceIn(address=given.address))
-    except AddressAmbiguous as doubtful:
-        for candidate in doubtful.extra["candidates"]:
-            if given.candidate == _value(candidate):
-                return Place(candidate["lat"], candidate["lon"], candidate["address"])
-        raise
-
-
-def _value(candidate: Any) -> str:
-    return f"{candidate['lat']},{candidate['lon']}"
 
 
 def _form(
@@ -170,17 +157,18 @@ def _form(
     language: Language,
     given: Typed,
     form_token: str,
-    refused: Refused | None = None,
+    refused: Mapping[str, str] | None = None,
+    candidates: Candidates = (),
 ) -> Response:
     offered = services(context.session(), organization.id)
-    candidates = refused.candidates if refused is not None else ()
-    names = Counter(candidate["address"] for candidate in candidates)
     return visitor_page(
         "book.html",
         language,
         organization,
         url_for("pages.book", slug=organization.slug),
-        HTTPStatus.OK if refused is None else HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
+        form_id="booking" if offered else None,
+        action=link("book", slug=organization.slug),
         manifest=link("manifest", slug=organization.slug),
         services=[
             (
@@ -196,15 +184,6 @@ def _form(
         given=given,
         contact=given.contact,
         form_token=form_token,
-        refused=refused.fields if refused is not None else {},
-        candidates=[
-            (
-                _value(candidate),
-                candidate["address"],
-                f"{candidate['lat']:.4f}, {candidate['lon']:.4f}"
-                if names[candidate["address"]] > 1
-                else None,
-            )
-            for candidate in candidates
-        ],
+        refused=refused or {},
+        candidates=candidate_choices(candidates),
     )

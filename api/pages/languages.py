@@ -20,6 +20,8 @@ CODES = ("en", "de", "es", "pl", "ru", "fa", "zh")
 """In the order in which they are offered; the first is for whoever wants none of them."""
 
 _DIGITS = "0123456789"
+_ISOLATE = "\u2068{}\u2069"
+"""First strong isolate (Unicode Standard Annex 9): a Latin name does not turn the sentence around it."""
 _MINOR_DIGITS = {
     **dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF"), 0),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
@@ -28,8 +30,9 @@ _MINOR_DIGITS = {
 
 
 class Language(BaseModel):
-    """One language. day, window, moment, zone, hours, minutes and money are forms with places in braces; symbols: of
-    currencies, others are called by their code; direction: ltr or rtl."""
+    """One language. day, day_and_month, window, moment, day_and_window, zone, hours, minutes, metres, kilometres and
+    money are forms with places in braces; symbols: of currencies, others are called by their code; direction: ltr or
+    rtl."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,6 +43,7 @@ class Language(BaseModel):
     weekdays: Sequence[str]
     months: Sequence[str]
     day: str
+    day_and_month: str
     hours_of_clock: int
     window: str
     moment: str
@@ -47,6 +51,8 @@ class Language(BaseModel):
     zone: str
     hours: str
     minutes: str
+    metres: str
+    kilometres: str
     money: str
     decimal: str
     thousands: str
@@ -55,6 +61,8 @@ class Language(BaseModel):
 
     def say(self, key: str, /, **values: Any) -> str:
         """The sentence of this key."""
+        if self.direction == "rtl":
+            values = {name: _ISOLATE.format(value) for name, value in values.items()}
         return self.strings[key].format(**values)
 
     def number(self, number: int | str) -> str:
@@ -92,6 +100,12 @@ class Language(BaseModel):
         local = instant.astimezone(zone)
         return self.moment.format(day=self.told_day(local.date()), time=self.told_time(local))
 
+    def told_lately(self, instant: datetime, zone: ZoneInfo) -> str:
+        """2 March, 2 pm: of what is not long ago."""
+        local = instant.astimezone(zone)
+        day = self.day_and_month.format(day=self.number(local.day), month=self.months[local.month - 1])
+        return self.moment.format(day=day, time=self.told_time(local))
+
     def told_zone(self, instant: datetime, zone: ZoneInfo) -> str:
         """New York time (EST)."""
         short = instant.astimezone(zone).tzname() or zone.key
@@ -105,6 +119,13 @@ class Language(BaseModel):
         if minutes or not hours:
             parts.append(self.minutes.format(count=self.number(minutes)))
         return " ".join(parts)
+
+    def told_distance(self, metres: float) -> str:
+        """350 m, 2.5 km, 12 km."""
+        if metres < 950:
+            return self.metres.format(count=self.number(round(metres / 10) * 10))
+        kilometres = f"{metres / 1000:.1f}".removesuffix(".0") if metres < 9_950 else f"{metres / 1000:.0f}"
+        return self.kilometres.format(count=self.number(kilometres.replace(".", self.decimal)))
 
     def told_money(self, amount: int, currency: str) -> str:
         """$40, $12.50; amount: in minor units."""

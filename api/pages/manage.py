@@ -1,6 +1,6 @@
 """`/m/{manage_token}`: a customer's own visit, to book, move, cancel and correct. The token alone opens it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
@@ -12,6 +12,7 @@ from flask import Response, request
 
 from api import context
 from api.auth import PUBLIC, allow
+from api.pages.address import Candidates, candidate_choices, candidates_again, place_of_address
 from api.pages.languages import Language
 from api.pages.site import pages
 from api.pages.visitor import (
@@ -22,8 +23,10 @@ from api.pages.visitor import (
     contact_refusals,
     link,
     onward,
-    refusals_of,
+    refusing,
     spoken,
+    switched_code,
+    typed,
     visitor_page,
 )
 from api.service_requests import ServiceRequestChanges
@@ -35,7 +38,6 @@ from dispatch.catalogue import Service
 from dispatch.customer import Customer
 from dispatch.errors import (
     AlreadyBooked,
-    Invalid,
     InvalidSlot,
     InvalidState,
     NotFound,
@@ -124,13 +126,11 @@ class ChoiceDay:
 
 @dataclass(frozen=True, slots=True)
 class Hurdle:
-    """Why the times are shown again. next_best: starts of the windows that stand, best first; chosen: of the window
-    that was wanted."""
+    """Why the times are shown again. next_best: starts of the windows that stand, best first."""
 
     status: int
     key: str
     next_best: tuple[datetime, ...] = ()
-    chosen: datetime | None = None
 
 
 @pages.get("/m/<token>")
@@ -195,20 +195,25 @@ def cancelled(token: str) -> Response:
 def details(token: str) -> Response:
     """The customer's name, how to reach them, and notes, to be corrected."""
     visit = _visit(token)
-    known = visit.customer
-    held = Contact(known.name, known.phone or "", known.email or "", visit.request.notes or "")
-    return _details(visit, held, {})
+    known, asked = visit.customer, visit.request
+    held = Contact(known.name, known.phone or "", known.email or "", asked.notes or "")
+    return _details(visit, held, asked.address or "")
 
 
 @pages.post("/m/<token>/details")
 @allow(PUBLIC, raw_body=True, idempotent=False, limit="30/minute")
 def correct(token: str) -> Response:
     """Keeps what was corrected."""
-    visit, contact = _visit(token, change=True), Contact.typed()
+    visit, contact, address = _visit(token, change=True), Contact.typed(), typed("address")
+    if switched_code():
+        return _details(visit, contact, address, candidates=candidates_again())
     try:
-        _correct(visit, contact)
+        with context.session().begin_nested():
+            _correct(visit, contact, address)
     except Refused as refused:
-        return _details(visit, contact, refused.fields)
+        return _details(visit, contact, address, refused.fields, refused.candidates)
+    except (InvalidSlot, SlotExpired, SlotTaken) as taken:
+        return _details_at_another_time(visit, contact, address, taken)
     return onward(visit.link("manage", told="saved"))
 
 
@@ -241,6 +246,8 @@ def _visit(token: str, *, change: bool = False) -> Visit:
 def _promised(visit: Visit, verb: Callable[..., Appointment], told: str | None) -> Response:
     """Gives the window that was chosen to the verb; where that fails, shows the times anew and says so."""
     session, settings, slot_id = context.session(), context.settings(), request.form.get("slot_id", "")
+    if switched_code():
+        return _times(visit, chosen=_chosen(visit, slot_id))
     if not slot_id:
         return _times(visit, Hurdle(HTTPStatus.UNPROCESSABLE_ENTITY, "error.slot"))
     try:
@@ -254,7 +261,7 @@ def _promised(visit: Visit, verb: Callable[..., Appointment], told: str | None) 
         next_best = tuple(datetime.fromisoformat(start) for start in starts)
         return _times(visit, Hurdle(HTTPStatus.CONFLICT, "slots.taken", next_best))
     except SlotExpired:
-        return _times(visit, Hurdle(HTTPStatus.GONE, "slots.expired", chosen=window[0]))
+        return _times(visit, Hurdle(HTTPStatus.GONE, "slots.expired"), window[0])
     except InvalidSlot:
         return _times(visit, Hurdle(HTTPStatus.UNPROCESSABLE_ENTITY, "slots.expired"))
     except AlreadyBooked:
@@ -264,7 +271,16 @@ def _promised(visit: Visit, verb: Callable[..., Appointment], told: str | None) 
     return onward(visit.link("manage", told=told))
 
 
-def _times(visit: Visit, hurdle: Hurdle | None = None) -> Response:
+def _chosen(visit: Visit, slot_id: str) -> datetime | None:
+    """The start of the window that is marked in the form, None where none is."""
+    try:
+        return window_of_slot(context.settings(), visit.appointment, slot_id)[0]
+    except InvalidSlot:
+        return None
+
+
+def _times(visit: Visit, hurdle: Hurdle | None = None, chosen: datetime | None = None) -> Response:
+    """The times to choose from. chosen: the start of the one that is marked already."""
     if not visit.is_ahead:
         return onward(visit.link("manage"))
     session, settings, now = context.session(), context.settings(), context.now()
@@ -273,14 +289,15 @@ def _times(visit: Visit, hurdle: Hurdle | None = None) -> Response:
     week, first, last = _week(visit, next_best)
     found = slots_for(session, settings, visit.request, first, last, now, None)
     view = "move" if appointment.is_promised else "manage"
-    days = _days(visit, found, hurdle)
+    days = _days(visit, found, next_best, chosen)
     choices = [choice for day in days for choice in day.choices]
     return visitor_page(
         "times.html",
         language,
         visit.organization,
-        _plain(visit, view),
+        f"{_plain(visit, view)}?week={week}" if week else _plain(visit, view),
         HTTPStatus.OK if hurdle is None else hurdle.status,
+        form_id="times" if days else None,
         visit=visit,
         told=_told(visit),
         hurdle=hurdle,
@@ -339,10 +356,10 @@ def _soonest(visit: Visit, found: Slots) -> str | None:
     return visit.language.told_visit((first.start, first.end), visit.zone)
 
 
-def _days(visit: Visit, found: Slots, hurdle: Hurdle | None) -> list[ChoiceDay]:
+def _days(
+    visit: Visit, found: Slots, next_best: Sequence[datetime], chosen: datetime | None
+) -> list[ChoiceDay]:
     """By local day; the first is open, and those with a window that is recommended to the customer."""
-    next_best = hurdle.next_best if hurdle is not None else ()
-    chosen = hurdle.chosen if hurdle is not None else None
     days: list[ChoiceDay] = []
     in_order = sorted(found.items, key=lambda slot: slot.start)
     for day, slots in groupby(in_order, lambda slot: _day_of(slot.start, visit.zone)):
@@ -478,10 +495,13 @@ def _ask(visit: Visit, fee_cents: int, status: int = HTTPStatus.OK) -> Response:
 # Correcting
 
 
-def _correct(visit: Visit, contact: Contact) -> None:
-    """Takes over what differs from what is held. Raises `Refused`."""
+def _correct(visit: Visit, contact: Contact, address: str) -> None:
+    """Takes over what differs from what is held. Raises `Refused`, and as `intake.move_place`."""
     refused = contact_refusals(contact)
-    members = {"customer": contact.customer(), "notes": contact.notes or None}
+    is_elsewhere = visit.is_ahead and address != (visit.request.address or "")
+    members: dict[str, Any] = {"customer": contact.customer(), "notes": contact.notes or None}
+    if is_elsewhere:
+        members["place"] = {"address": address}
     refused = body_refusals(ServiceRequestChanges, members) | refused
     if refused:
         raise Refused(refused)
@@ -494,25 +514,59 @@ def _correct(visit: Visit, contact: Contact) -> None:
     changes: dict[str, Any] = {"customer": customer} if customer else {}
     if members["notes"] != visit.request.notes:
         changes["notes"] = members["notes"]
-    if not changes:
-        return
-    session = context.session()
-    try:
-        with session.begin_nested():
-            intake.correct(session, visit.request, changes, visit.by, context.now())
-    except Invalid as error:
-        raise Refused(refusals_of(error)) from error
+    session, settings, slot_id = context.session(), context.settings(), request.form.get("slot_id")
+    with refusing():
+        if is_elsewhere:
+            changes["place"] = place_of_address(address, typed("candidate"))
+        if changes:
+            intake.correct(session, settings, visit.request, changes, visit.by, context.now(), slot_id)
 
 
-def _details(visit: Visit, contact: Contact, refused: dict[str, str]) -> Response:
+def _details_at_another_time(
+    visit: Visit, contact: Contact, address: str, taken: InvalidSlot | SlotExpired | SlotTaken
+) -> Response:
+    """Asks for another time, as nobody can keep the promise at the address; nothing was changed."""
+    slots = taken.extra.get("alternatives", [])
+    windows = ((slot["arrival_window"]["start"], slot["arrival_window"]["end"]) for slot in slots)
+    times = [
+        (slot["slot_id"], visit.language.told_visit((_instant(start), _instant(end)), visit.zone))
+        for slot, (start, end) in zip(slots, windows, strict=True)
+    ]
+    why = "slots.expired"
+    if isinstance(taken, SlotTaken):
+        why = "error.promise" if times else "error.nobody"
+    return _details(visit, contact, address, {"address": why}, times=times)
+
+
+def _instant(told: str) -> datetime:
+    return datetime.fromisoformat(told)
+
+
+def _details(
+    visit: Visit,
+    contact: Contact,
+    address: str,
+    refused: Mapping[str, str] | None = None,
+    candidates: Candidates = (),
+    times: Sequence[tuple[str, str]] = (),
+) -> Response:
+    """The form. times: ids and words of the slots that can be kept at the address."""
+    stands = promised_window(visit.appointment) if visit.appointment.is_promised else None
     return visitor_page(
         "details.html",
         visit.language,
         visit.organization,
         _plain(visit, "details"),
         HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
+        form_id="details",
+        action=visit.link("details"),
         visit=visit,
         contact=contact,
-        refused=refused,
+        address=address,
+        candidate=typed("candidate"),
+        candidates=candidate_choices(candidates),
+        times=times,
+        stands=visit.language.told_visit(stands, visit.zone) if stands else None,
+        refused=refused or {},
         back=visit.link("manage"),
     )

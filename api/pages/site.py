@@ -2,6 +2,7 @@
 
 import hashlib
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ STATIC = Path(__file__).with_name("static")
 PRIVATE = ("/t/", "/m/")
 """Paths that hold a secret by which anyone who has it sees or manages a visit."""
 ASSET_LIFE_S = 365 * 86_400
-"""Addresses of assets carry a digest of their content, so that they may be kept for good."""
+"""Addresses of assets carry a digest of their content or a version, so that they may be kept for good."""
+LASTING = f"public, max-age={ASSET_LIFE_S}, immutable"
 
 pages = Blueprint(
     "pages", "api.pages", template_folder="templates", static_folder="static", static_url_path="/static"
@@ -48,8 +50,9 @@ def _digest(name: str) -> str:
 def _kept(response: Response) -> Response:
     """Assets for good, pages not at all: what they show is somebody's, and changes."""
     if request.endpoint == "pages.static":
-        lasting = f"public, max-age={ASSET_LIFE_S}, immutable" if "v" in request.args else "no-cache"
-        response.headers["Cache-Control"] = lasting
+        response.headers["Cache-Control"] = LASTING if "v" in request.args else "no-cache"
+    elif request.endpoint == "pages.leaflet" and response.status_code == HTTPStatus.OK:
+        response.headers["Cache-Control"] = LASTING
     else:
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -3,19 +3,23 @@ nothing here asks for a key, and nothing here may be kept, indexed or told to an
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
-from zoneinfo import ZoneInfo
+from typing import Any
 
-from flask import Response, redirect, request, url_for
+from flask import Response, request
 from pydantic import ValidationError
 
 from api import context
 from api.auth import PUBLIC, allow
 from api.bodies import refusal_of
 from api.messages import NewMessage
-from api.pages.site import page, pages
-from api.pages.words import distance, told_day, told_time, zone_name
+from api.pages.followed import Followed, followed
+from api.pages.languages import Language
+from api.pages.leaflet import leaflet_file
+from api.pages.site import pages
+from api.pages.visitor import onward, switched_code, typed
+from api.pages.way import Way, way_of
+from api.policy import content_policy
 from dispatch.access import actor_of
 from dispatch.appointment import ENDED, UNDER_WAY, Status
 from dispatch.confirming import is_asked
@@ -23,42 +27,26 @@ from dispatch.errors import Conflict
 from dispatch.feedback import Feedback
 from dispatch.links import action_token
 from dispatch.message import LONGEST_TEXT, Message, Sender, latest_messages, say
-from dispatch.planning import travel_provider
-from dispatch.service_request import ServiceRequest
-from dispatch.tracking import TrackingView, give_feedback, public_view, tracked_appointment
-from optimizer.travel import Place
+from dispatch.tracking import Can, TrackingView, give_feedback, public_view
 
 REFRESH_S = 30
 LONGEST_COMMENT = 2_000
-STAGES = ("Booked", "Confirmed", "On the way", "Arrived", "Done")
-RATINGS = ((1, "Very bad"), (2, "Bad"), (3, "All right"), (4, "Good"), (5, "Very good"))
-EASE = ((7, "7, very easy"), *((value, f"{value}") for value in range(6, 1, -1)), (1, "1, very hard"))
-LIKELIHOOD = ((10, "10, certainly"), *((value, f"{value}") for value in range(9, 0, -1)), (0, "0, never"))
-SCALES = (
-    ("ces", "How easy was it to have this done?", EASE),
-    ("nps", "How likely would you recommend us?", LIKELIHOOD),
-)
+SATISFACTION = range(1, 6)
+SCALES = {"ces": range(1, 8), "nps": range(11)}
+"""What else may be asked after a visit, and the values that answer it."""
 SHOWN = 200
 """Messages on the page, the newest."""
+STAGES = (Status.EN_ROUTE, Status.ON_SITE, Status.COMPLETED)
+"""After `booked` and `confirmed`."""
 
 _STAGE: Mapping[Status, int] = {
     Status.UNASSIGNED: 0,
     Status.SCHEDULED: 0,
     Status.DISPATCHED: 1,
-    Status.EN_ROUTE: 2,
-    Status.ON_SITE: 3,
-    Status.COMPLETED: 4,
+    **{status: number for number, status in enumerate(STAGES, 2)},
 }
-_STEPS: Mapping[str, str] = {
-    "unassigned": "Looking for another technician",
-    "scheduled": "Booked",
-    "dispatched": "Technician confirmed",
-    "en_route": "On the way to you",
-    "on_site": "Arrived",
-    "completed": "Done",
-    "cannot_complete": "Could not be completed",
-    "cancelled": "Cancelled",
-}
+_FORMS: Mapping[Can, str] = {"rate": "rating", "message": "say"}
+"""The form that is filled in most likely, by what can be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +60,8 @@ class Shown:
     zone: str
     eta: str | None
     before: str | None
-    away: str | None
+    way: Way | None
+    rating: str | None
     is_late: bool
     stage: int | None
     steps: tuple[tuple[str, str], ...]
@@ -89,22 +78,33 @@ class Said:
     at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The key of the sentence that says why a field cannot be kept, and what it names."""
+
+    key: str
+    values: Mapping[str, Any]
+
+
 @pages.get("/t/<token>")
 @allow(PUBLIC)
 def track(token: str) -> Response:
     """What the link shows now; with `write`, standing still meanwhile. A wrong, an expired and a revoked link answer
     alike."""
-    return _page(token, stands_still="write" in request.args)
+    return _page(followed(token), stands_still="write" in request.args)
 
 
 @pages.post("/t/<token>")
 @allow(PUBLIC, raw_body=True, idempotent=False, limit="30/minute")
 def rate(token: str) -> Response:
     """Keeps the rating, once; who sends it again sees that it was kept."""
+    visit = followed(token)
     entered = {name: request.form.get(name, "").strip() for name in ("csat", "ces", "nps", "comment")}
-    refused = _refused(entered)
+    if switched_code():
+        return _page(visit, entered=entered)
+    refused = _refused(visit.language, entered)
     if refused:
-        return _page(token, HTTPStatus.UNPROCESSABLE_ENTITY, refused, entered)
+        return _page(visit, HTTPStatus.UNPROCESSABLE_ENTITY, refused, entered)
     feedback = Feedback(
         appointment_id="",
         organization_id="",
@@ -114,33 +114,28 @@ def rate(token: str) -> Response:
         comment=entered["comment"] or None,
         created_at=context.now(),
     )
+    by = actor_of(context.principal())
     try:
-        give_feedback(
-            context.session(),
-            context.settings(),
-            token,
-            feedback,
-            actor_of(context.principal()),
-            context.now(),
-        )
+        give_feedback(context.session(), context.settings(), token, feedback, by, context.now())
     except Conflict as conflict:
         if conflict.code != "feedback_given":
             raise
-    return _back_to(token)
+    return onward(visit.link("track"))
 
 
 @pages.post("/t/<token>/messages")
 @allow(PUBLIC, raw_body=True, idempotent=False, limit="20/minute")
 def write(token: str) -> Response:
     """Adds to the thread what the customer writes."""
-    session, now = context.session(), context.now()
-    appointment = tracked_appointment(session, context.settings(), token, now)
-    text = request.form.get("text", "").replace("\r\n", "\n").strip()
+    visit, text = followed(token), typed("text")
+    if switched_code():
+        return _page(visit, entered={"text": text})
     if refusal_of(text) or not _is_message(text):
-        refused = {"text": f"Write something, within {LONGEST_TEXT} characters."}
-        return _page(token, HTTPStatus.UNPROCESSABLE_ENTITY, refused, {"text": text})
-    say(session, appointment, Sender.CUSTOMER, text, actor_of(context.principal()), now)
-    return _back_to(token, anchor="thread")
+        refused = {"text": Refusal("error.message", {"most": visit.language.number(LONGEST_TEXT)})}
+        return _page(visit, HTTPStatus.UNPROCESSABLE_ENTITY, refused, {"text": text})
+    by = actor_of(context.principal())
+    say(context.session(), visit.appointment, Sender.CUSTOMER, text, by, context.now())
+    return onward(visit.link("track", _anchor="thread"))
 
 
 def _is_message(text: str) -> bool:
@@ -151,150 +146,143 @@ def _is_message(text: str) -> bool:
     return True
 
 
-def _back_to(token: str, anchor: str | None = None) -> Response:
-    response = redirect(url_for("pages.track", token=token, _anchor=anchor), HTTPStatus.SEE_OTHER)
-    assert isinstance(response, Response)
-    return response
-
-
-def _refused(entered: Mapping[str, str]) -> dict[str, str]:
+def _refused(language: Language, entered: Mapping[str, str]) -> dict[str, Refusal]:
     refused, comment = {}, entered["comment"]
-    if entered["csat"] not in {str(value) for value, _ in RATINGS}:
-        refused["csat"] = "Choose one of the five answers."
-    for name, scale in (("ces", EASE), ("nps", LIKELIHOOD)):
-        if entered[name] not in {"", *(str(value) for value, _ in scale)}:
-            refused[name] = "Choose one of the answers, or none."
+    if entered["csat"] not in map(str, SATISFACTION):
+        refused["csat"] = Refusal("error.csat", {})
+    for name, scale in SCALES.items():
+        if entered[name] not in {"", *map(str, scale)}:
+            refused[name] = Refusal("error.scale", {})
     if len(comment) > LONGEST_COMMENT:
-        refused["comment"] = f"Keep it within {LONGEST_COMMENT} characters; these are {len(comment)}."
+        most, count = language.number(LONGEST_COMMENT), language.number(len(comment))
+        refused["comment"] = Refusal("error.comment", {"most": most, "count": count})
     elif refusal_of(comment):
-        refused["comment"] = "There are characters in it that cannot be kept."
+        refused["comment"] = Refusal("error.characters", {})
     return refused
 
 
 def _page(
-    token: str,
+    visit: Followed,
     status: int = HTTPStatus.OK,
-    refused: Mapping[str, str] | None = None,
+    refused: Mapping[str, Refusal] | None = None,
     entered: Mapping[str, str] | None = None,
     *,
     stands_still: bool = False,
 ) -> Response:
-    session, settings, now = context.session(), context.settings(), context.now()
-    view = public_view(session, settings, token, now)
-    return page(
+    session, settings, language = context.session(), context.settings(), visit.language
+    view = public_view(session, settings, visit.token, context.now())
+    response = visit.page(
         "tracking.html",
         status,
-        token=token,
-        presence=_presence(token),
+        presence=_presence(visit),
         view=view,
-        shown=_shown(view, _away_m(view, token), now),
-        said=_said(latest_messages(session, tracked_appointment(session, settings, token, now), SHOWN), view),
-        stages=STAGES,
-        ratings=RATINGS,
-        scales=SCALES,
-        refused=refused or {},
+        shown=_shown(visit, view),
+        said=_said(visit, latest_messages(session, visit.appointment, SHOWN)),
+        stages=[language.say(f"stage.{name}") for name in ("booked", "confirmed", *STAGES)],
+        ratings=[(value, language.say(f"rate.csat.{value}")) for value in reversed(SATISFACTION)],
+        scales=[(name, language.say(f"rate.{name}"), _answers(language, name)) for name in SCALES],
+        refused={name: language.say(why.key, **why.values) for name, why in (refused or {}).items()},
         entered=entered or {},
-        stands_still=stands_still or refused,
+        stands_still=stands_still or entered,
+        form_id=next((form for can, form in _FORMS.items() if can in view.can), None),
+        live=visit.link("track"),
+        leaflet_file=leaflet_file,
+        tiles=settings.tile_url,
+        attribution=settings.tile_attribution,
         longest_comment=LONGEST_COMMENT,
         longest_text=LONGEST_TEXT,
     )
+    response.headers["Content-Security-Policy"] = content_policy(settings.tile_origin)
+    return response
 
 
-def _presence(token: str) -> str | None:
+def _answers(language: Language, name: str) -> list[tuple[int, str]]:
+    """The values of a scale in words, the best first."""
+    scale = SCALES[name]
+    ends = {scale[-1]: "most", scale[0]: "least"}
+    return [
+        (
+            value,
+            language.say(f"rate.{name}.{ends[value]}", number=language.number(value))
+            if value in ends
+            else language.number(value),
+        )
+        for value in reversed(scale)
+    ]
+
+
+def _presence(visit: Followed) -> str | None:
     """`confirmed` once the customer has said that somebody will be there, before that the token of the form that says
     so; None where it is not asked."""
-    settings, now = context.settings(), context.now()
-    appointment = tracked_appointment(context.session(), settings, token, now)
-    if not is_asked(appointment, now):
+    if not is_asked(visit.appointment, context.now()):
         return None
-    confirmed = appointment.customer_confirmed_at is not None
-    return "confirmed" if confirmed else action_token(settings, appointment, "confirm")
+    confirmed = visit.appointment.customer_confirmed_at is not None
+    return "confirmed" if confirmed else action_token(context.settings(), visit.appointment, "confirm")
 
 
-def _said(messages: Sequence[Message], view: TrackingView) -> list[Said]:
-    zone = ZoneInfo(view.time_zone)
+def _said(visit: Followed, messages: Sequence[Message]) -> list[Said]:
+    own, theirs = visit.language.say("messages.you"), visit.organization.name
     return [
         Said(
-            "You" if message.sender is Sender.CUSTOMER else view.organization_name,
+            own if message.sender is Sender.CUSTOMER else theirs,
             message.sender is Sender.CUSTOMER,
             message.text,
-            _moment(message.at.astimezone(zone)),
+            visit.language.told_lately(message.at, visit.zone),
         )
         for message in messages
     ]
 
 
-def _away_m(view: TrackingView, token: str) -> int | None:
-    """How far the technician has to go, by the travel that plans are made with; None where no position is shown."""
-    if view.position is None:
-        return None
-    session, settings = context.session(), context.settings()
-    appointment = tracked_appointment(session, settings, token, context.now())
-    asked = session.get_one(ServiceRequest, appointment.service_request_id)
-    places = [Place(view.position.lat, view.position.lon), Place(asked.lat, asked.lon)]
-    return int(travel_provider(settings).matrix(places).distance_m[0, 1])
-
-
-def _shown(view: TrackingView, away_m: int | None, now: datetime) -> Shown:
-    zone = ZoneInfo(view.time_zone)
+def _shown(visit: Followed, view: TrackingView) -> Shown:
+    language, zone, now = visit.language, visit.zone, context.now()
     window = view.arrival_window
-    starts = window[0].astimezone(zone) if window else None
+    day = window[0].astimezone(zone).date() if window else None
     is_ahead = view.status not in (*ENDED, *UNDER_WAY)
-    today = now.astimezone(zone).date()
-    live = view.status in UNDER_WAY or (is_ahead and starts is not None and starts.date() == today)
-    headline, sentence = _told(view)
+    live = view.status in UNDER_WAY or (is_ahead and day == now.astimezone(zone).date())
+    headline, sentence = _told(language, view)
     return Shown(
         headline=headline,
         sentence=sentence,
-        day=told_day(starts.date()) if starts else None,
-        window=_between(window, zone) if window else None,
-        zone=zone_name(starts or now.astimezone(zone), view.time_zone),
-        eta=_between(view.eta, zone) if view.eta else None,
-        before=_stops(view.stops_before) if live and view.technician else None,
-        away=distance(away_m) if away_m is not None else None,
+        day=language.told_day(day) if day else None,
+        window=language.told_window(window, zone) if window else None,
+        zone=language.told_zone(window[0] if window else now, zone),
+        eta=language.told_window(view.eta, zone) if view.eta else None,
+        before=_stops(language, view.stops_before) if live and view.technician else None,
+        way=way_of(visit, view),
+        rating=_rating(language, view.technician.rating if view.technician else None),
         is_late=window is not None and now > window[1] and (is_ahead or view.status is Status.EN_ROUTE),
         stage=_STAGE.get(view.status),
-        steps=tuple((_STEPS[step.status], _moment(step.at.astimezone(zone))) for step in view.timeline),
+        steps=tuple(
+            (language.say(f"step.{step.status}"), language.told_lately(step.at, zone))
+            for step in view.timeline
+        ),
         refresh_s=REFRESH_S if live else None,
     )
 
 
-def _told(view: TrackingView) -> tuple[str, str]:
+def _told(language: Language, view: TrackingView) -> tuple[str, str]:
     """What stands, and what it means for whoever waits at home."""
-    who = view.technician.first_name if view.technician else "Your technician"
-    match view.status:
-        case Status.UNASSIGNED if view.arrival_window is None:
-            return "Your request has arrived", "We will tell you when somebody comes."
-        case Status.UNASSIGNED:
-            return "We are finding a technician", "The time that we promised you stands."
-        case Status.SCHEDULED:
-            return "Your visit is booked", "You will see here who comes as soon as that is settled."
-        case Status.DISPATCHED:
-            return f"{who} will come to you", "You can follow the way here on the day."
-        case Status.EN_ROUTE:
-            return f"{who} is on the way", "Please be at home and reachable."
-        case Status.ON_SITE:
-            return f"{who} has arrived", "The work at your place has begun."
-        case Status.COMPLETED:
-            return "Your visit is done", "Thank you for having us."
-        case Status.CANNOT_COMPLETE:
-            return "The visit could not be completed", f"Please ask {view.organization_name} for a new time."
-        case Status.CANCELLED:
-            return "This visit was cancelled", f"If that surprises you, ask {view.organization_name}."
+    status = view.status
+    if status is Status.UNASSIGNED:
+        key = "track.searching" if view.arrival_window else "track.requested"
+        return language.say(key), language.say(f"{key}_lead")
+    if status is Status.SCHEDULED:
+        return language.say("state.booked"), language.say("track.booked_lead")
+    sentence = language.say(f"track.{status}_lead", organization=view.organization_name)
+    if status in ENDED:
+        return language.say(f"state.{status}"), sentence
+    who = view.technician.first_name if view.technician else language.say("track.technician")
+    return language.say(f"track.{status}", technician=who), sentence
 
 
-def _between(interval: tuple[datetime, datetime], zone: ZoneInfo) -> str:
-    begins, ends = (told_time(instant.astimezone(zone)) for instant in interval)
-    return f"between {begins} and {ends}"
+def _rating(language: Language, rating: float | None) -> str | None:
+    if rating is None:
+        return None
+    said = language.number(f"{rating:.1f}".replace(".", language.decimal))
+    return language.say("track.rating", rating=said, most=language.number(SATISFACTION[-1]))
 
 
-def _stops(count: int | None) -> str | None:
+def _stops(language: Language, count: int | None) -> str | None:
     if count is None:
         return None
-    if count == 0:
-        return "You are next."
-    return "One visit comes before yours." if count == 1 else f"{count} visits come before yours."
-
-
-def _moment(at: datetime) -> str:
-    return f"{at.day} {at:%b}, {told_time(at)}"
+    return language.say("track.before", count=language.number(count)) if count else language.say("track.next")

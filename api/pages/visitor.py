@@ -1,11 +1,12 @@
 """What the customer's pages share: the language of whoever asks, kept through the steps, and a page rendered in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
-from flask import Response, redirect, request, url_for
+from flask import Response, g, redirect, request, url_for
 from pydantic import ValidationError
 
 from api.bodies import unwanted_text
@@ -14,7 +15,7 @@ from api.pages.site import page
 from api.problems import invalid
 from api.schemas import Body
 from dispatch.catalogue import Service
-from dispatch.errors import Invalid
+from dispatch.errors import AddressAmbiguous, Invalid, Unavailable
 from dispatch.organization import Organization
 
 LONGEST_NOTES = 4_000
@@ -93,14 +94,46 @@ def body_refusals(model: type[Body], members: dict[str, Any]) -> dict[str, str]:
     return {}
 
 
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What a verb refuses about the form is raised as `Refused`, to be said at its fields."""
+    try:
+        yield
+    except AddressAmbiguous as doubtful:
+        raise Refused(refusals_of(doubtful), doubtful.extra["candidates"]) from doubtful
+    except Invalid as error:
+        raise Refused(refusals_of(error)) from error
+    except Unavailable as away:
+        if away.code != "geocoder_away":
+            raise
+        raise Refused({"address": "error.geocoder_away"}) from away
+
+
 def wanted_code() -> str | None:
     """The language that was chosen on a page, None where none was."""
-    return known_code(request.args.get("lang") or request.form.get("lang"))
+    return switched_code() or known_code(request.args.get("lang") or request.form.get("lang"))
+
+
+def switched_code() -> str | None:
+    """The language for which a form was sent, to be shown again as it was filled in; None where it was sent to be
+    taken."""
+    return known_code(request.form.get("speak"))
 
 
 def spoken(kept: str | None = None) -> Language:
-    """The language to answer in: the chosen one, else the one that was kept, else the browser's, else the first."""
-    return language_of(wanted_code() or known_code(kept) or _browsers_code() or CODES[0])
+    """The language to answer in: the chosen one, else the one that was kept, else the browser's, else the first. A
+    failure further on is told in it too."""
+    g.language = language_of(wanted_code() or known_code(kept) or _browsers_code() or CODES[0])
+    return cast(Language, g.language)
+
+
+def failure_language(status: int) -> Language:
+    """The language in which a failure is told: the one that the view found, else one that the address or the browser
+    wants; the form is not read, whose body may be what failed. Who follows a dead link is told nothing of whose it was.
+    """
+    if status != HTTPStatus.NOT_FOUND and "language" in g:
+        return cast(Language, g.language)
+    return language_of(known_code(request.args.get("lang")) or _browsers_code() or CODES[0])
 
 
 def _browsers_code() -> str | None:
@@ -127,9 +160,11 @@ def visitor_page(
     organization: Organization,
     here: str,
     status: int = HTTPStatus.OK,
+    form_id: str | None = None,
     **values: Any,
 ) -> Response:
-    """A page of the organization's in the language. here: its address, to be read in another language."""
+    """A page of the organization's in the language. here: its address, to be read in another language; form_id: of the
+    form that another language must not empty, which is sent for it instead."""
     joint = "&" if "?" in here else "?"
     response = page(
         template,
@@ -139,12 +174,18 @@ def visitor_page(
         organization=organization,
         languages=[(language_of(code), f"{here}{joint}lang={code}") for code in CODES],
         wanted=wanted_code(),
+        form_id=form_id,
         longest_notes=LONGEST_NOTES,
         **values,
     )
+    note_language(response, language)
+    return response
+
+
+def note_language(response: Response, language: Language) -> None:
+    """Says in which language the page is, and that this depends on who asks."""
     response.headers["Content-Language"] = language.code
     response.headers["Vary"] = "Accept-Language"
-    return response
 
 
 def cancellation_rule(language: Language, service: Service, currency: str) -> str:

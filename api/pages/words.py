@@ -58,14 +58,6 @@ def distance(metres: float) -> str:
     return f"{metres / 1000:.1f} km" if metres < 9_950 else f"{metres / 1000:,.0f} km"
 
 
-def zone_name(at: datetime, key: str) -> str:
-    """New York time (EST)."""
-    short = at.tzname() or key
-    short = f"UTC{short}" if short[:1] in "+-" else short
-    city = key.rsplit("/", 1)[-1].replace("_", " ")
-    return short if city == short else f"{city} time ({short})"
-
-
 def reason_words(reason: Reason, names: Mapping[str, str]) -> str:
     """Whom it concerns and why, in a sentence. names: of technicians, by id."""
     detail = _UNIT.sub(lambda found: _by(found, reason.by), reason.detail).replace("_", " ").strip()

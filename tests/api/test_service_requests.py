@@ -13,6 +13,12 @@ from dispatch.organization import create_organization
 from tests.support.acme import CUSTOMERS, NEIGHBOURS, Acme
 
 DAY = {"from": "2027-03-03", "to": "2027-03-03"}
+FAR_END = {"lat": 40.90, "lon": -73.99, "address": "1 Hill Road, Fort Lee"}
+"""21 km north of the customers."""
+
+
+def path_of(registered: Any) -> str:
+    return f"/v1/service-requests/{registered['service_request']['id']}"
 
 
 def body(acme: Acme, **members: Any) -> dict[str, Any]:
@@ -152,17 +158,55 @@ def test_a_correction_keeps_what_it_does_not_name(acme: Acme) -> None:
     assert (cleared["notes"], cleared["customer"]["phone"]) == (None, None)
 
 
-def test_the_place_of_a_planned_visit_stands(acme: Acme) -> None:
+def test_another_place_takes_the_promise_along(acme: Acme) -> None:
     acme.shift("2027-03-03T09:00:00-05:00", "2027-03-03T17:00:00-05:00")
     casey = acme.request("Casey", CUSTOMERS)
-    acme.book(casey, acme.slots(casey, **DAY)["items"][0])
-    path = f"/v1/service-requests/{casey['service_request']['id']}"
+    slots = sorted(acme.slots(casey, **DAY)["items"], key=lambda slot: str(slot["arrival_window"]["start"]))
+    booked = acme.book(casey, slots[3])["appointment"]
+    acme.accept(acme.offer(booked["id"])["id"])
 
-    moved = acme.client.call("PATCH", path, {"place": NEIGHBOURS}, key=casey["manage_token"])
+    moved = acme.client.change(path_of(casey), {"place": FAR_END}, key=casey["manage_token"])
+
+    stands = acme.client.read(f"/v1/appointments/{booked['id']}", key=acme.dispatcher)
+    route = acme.client.read("/v1/technicians/me/route", key=acme.ada_key, date="2027-03-03")
+    assert moved["place"] == FAR_END
+    assert stands["arrival_window"] == booked["arrival_window"]
+    assert stands["status"] == "scheduled", "a new place needs a new acceptance"
+    assert route["stops"][0]["travel_m"] > 10_000
+
+
+def test_a_place_at_which_nobody_can_keep_the_promise_is_refused_with_times_that_can_be_kept(
+    acme: Acme,
+) -> None:
+    acme.shift("2027-03-03T09:00:00-05:00", "2027-03-03T11:45:00-05:00")
+    acme.shift("2027-03-04T09:00:00-05:00", "2027-03-04T17:00:00-05:00")
+    casey, drew = acme.request("Casey", CUSTOMERS), acme.request("Drew", NEIGHBOURS)
+    slots = sorted(acme.slots(casey, **DAY)["items"], key=lambda slot: str(slot["arrival_window"]["start"]))
+    booked = acme.book(casey, slots[0])["appointment"]
+    acme.book(drew, acme.slots(drew, **DAY)["items"][0])
+    before = acme.client.read(path_of(casey), key=casey["manage_token"])
+
+    refused = acme.client.call("PATCH", path_of(casey), {"place": FAR_END}, key=casey["manage_token"])
+
+    problem = refused.get_json(force=True)
+    assert (refused.status_code, problem["code"]) == (409, "slot_taken")
+    assert problem["alternatives"] != []
+    assert acme.client.read(path_of(casey), key=casey["manage_token"]) == before
+    assert acme.client.read(f"/v1/appointments/{booked['id']}", key=acme.dispatcher)["technician"]
+
+
+def test_the_place_of_a_visit_under_way_stands(acme: Acme) -> None:
+    acme.shift("2027-03-03T09:00:00-05:00", "2027-03-03T17:00:00-05:00")
+    casey = acme.request("Casey", CUSTOMERS)
+    booked = acme.book(casey, acme.slots(casey, **DAY)["items"][0])["appointment"]
+    acme.accept(acme.offer(booked["id"])["id"])
+    acme.progress(booked["id"], "en_route")
+
+    moved = acme.client.call("PATCH", path_of(casey), {"place": NEIGHBOURS}, key=casey["manage_token"])
 
     problem = moved.get_json(force=True)
     assert (moved.status_code, problem["code"]) == (409, "invalid_state")
-    assert (problem["current"], problem["allowed"]) == ("scheduled", ["unassigned"])
+    assert problem["current"] == "en_route"
 
 
 def test_withdrawing_a_request_cancels_its_visit_and_gives_the_time_back(acme: Acme) -> None:

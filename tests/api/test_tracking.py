@@ -4,10 +4,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
+from sqlmodel import select
 
 from api.app import create_app
 from api.context import installation
+from dispatch.appointment import Appointment, Status
+from dispatch.database import transaction
+from dispatch.feedback import Feedback
+from dispatch.organization import create_organization
 from dispatch.settings import Settings
+from dispatch.technician import Technician
 from tests.support.acme import CUSTOMERS, Acme
 from tests.support.clock import FakeClock
 
@@ -48,6 +55,59 @@ def test_the_public_view_has_these_members_and_no_other(acme: Acme, booked: Any)
     assert set(seen) == MEMBERS
     assert (seen["time_zone"], seen["service_name"]) == ("America/New_York", "Leak repair")
     assert (seen["organization_name"], seen["stops_before"]) == ("Acme", 0)
+
+
+def rated(acme: Acme, engine: Engine, *answers: int, organization_id: str | None = None) -> None:
+    """Visits that Ada has done, each with its answer."""
+    for csat in answers:
+        done = acme.request("Drew", CUSTOMERS)["appointment"]["id"]
+        with transaction(engine) as session:
+            visit = session.get_one(Appointment, done)
+            ada = session.exec(select(Technician)).one()
+            assert ada.no is not None
+            visit.plan(ada.no, acme.clock(), acme.clock(), 0, 0)
+            visit.status = Status.COMPLETED
+            said = Feedback(
+                appointment_id=done,
+                organization_id=organization_id or visit.organization_id,
+                csat=csat,
+                created_at=acme.clock(),
+            )
+            session.add_all([visit, said])
+
+
+def test_a_technicians_rating_is_shown_once_enough_were_asked(
+    acme: Acme, booked: Any, engine: Engine
+) -> None:
+    acme.accept(acme.offer(booked["appointment"]["id"])["id"])
+    track = f"/v1/track/{booked['tracking_token']}"
+    rated(acme, engine, 5, 5, 4, 4)
+    before = acme.client.read(track)["technician"]
+
+    rated(acme, engine, 5)
+
+    assert before == {"first_name": "Ada", "vehicle": "cargo bike"}
+    assert acme.client.read(track)["technician"] == {
+        "first_name": "Ada",
+        "rating": 4.6,
+        "vehicle": "cargo bike",
+    }
+    assert "rated 4.6 of 5 by customers" in acme.client.get(f"/t/{booked['tracking_token']}").text
+    assert "4,6 von 5" in acme.client.get(f"/t/{booked['tracking_token']}?lang=de").text
+
+
+def test_what_another_organizations_customers_said_shows_in_no_rating(
+    acme: Acme, booked: Any, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        other = create_organization(
+            session, slug="rival", name="Rival", currency="EUR", time_zone="Europe/Paris", now=acme.clock()
+        ).id
+    acme.accept(acme.offer(booked["appointment"]["id"])["id"])
+    rated(acme, engine, 5, 5, 5)
+    rated(acme, engine, 1, 1, organization_id=other)
+
+    assert "rating" not in acme.client.read(f"/v1/track/{booked['tracking_token']}")["technician"]
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,6 @@ def test_a_corrected_place_makes_whoever_read_the_old_one_look_again(world: Worl
     job = world.job(world.service())
     version = job.appointment.version
 
-    intake.correct(world.session, job.request, {"place": at(4)}, DISPATCHER, NOW)
+    intake.correct(world.session, world.settings, job.request, {"place": at(4)}, DISPATCHER, NOW)
 
     assert job.appointment.version == version + 1

@@ -1,6 +1,7 @@
 """An organization where customers book: Acme with addresses to look up, and Ada at work for two days."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import unescape
 
@@ -19,10 +20,13 @@ from tests.support.client import ApiClient
 from tests.support.clock import FakeClock
 
 ADDRESS = "7 Elm Street, Brooklyn"
+HILL = "1 Hill Road, Fort Lee"
+"""21 km north of the others."""
 PLACES = [
     (ADDRESS, 40.711, -73.992),
     ("9 Oak Street, Brooklyn", 40.713, -73.994),
     ("9 Oak Street, Queens", 40.720, -73.960),
+    (HILL, 40.90, -73.99),
     ("1 Far Street, Boston", 42.36, -71.06),
     ("2 Twin Street", 40.712, -73.990),
     ("2 Twin Street", 40.716, -73.986),
@@ -91,6 +95,11 @@ class Shop:
                 session.exec(select(Customer)).one(),
                 session.exec(select(Appointment)).one(),
             )
+
+    def appointments(self) -> Sequence[Appointment]:
+        """All of them."""
+        with Session(self.engine) as session:
+            return session.exec(select(Appointment)).all()
 
     def change_appointments(self, status: Status) -> None:
         """Sets the status of all appointments, as if all had happened on the way."""

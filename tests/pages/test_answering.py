@@ -33,7 +33,7 @@ def visit(world: World, number: int = 2) -> Appointment:
 
 def press(client: ApiClient, shown: TestResponse, **fields: str) -> TestResponse:
     """Sends the form of a page."""
-    action = re.search(r'<form class="stack[^"]*" method="post" action="([^"]+)"', shown.text)
+    action = re.search(r'<form class="(?:stack|times)[^"]*" method="post" action="([^"]+)"', shown.text)
     key = re.search(r'name="k" value="([^"]+)"', shown.text)
     assert action is not None
     assert key is not None

@@ -1,6 +1,7 @@
 """A customer's pages as plain HTTP: from the first page to a visit that is booked, moved, cancelled."""
 
 import re
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html import unescape
@@ -12,8 +13,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 from sqlmodel import Session, select
+from werkzeug.test import TestResponse
 
-from api.pages import booking, manage, visitor
+from api.pages import address, failures, manage, tracking, visitor, way
 from api.pages.languages import CODES, Language, language_of
 from dispatch.appointment import ENDED, UNDER_WAY, Status
 from dispatch.errors import Unavailable
@@ -21,13 +23,26 @@ from dispatch.events import Event
 from dispatch.settings import Settings
 from optimizer import Reason
 from optimizer.plan import ReasonCode
-from tests.pages.shop import ADDRESS, Shop, build_shop, hidden, slot_ids
+from tests.pages.shop import ADDRESS, HILL, Shop, build_shop, hidden, slot_ids
 from tests.support.acme import NEIGHBOURS, SERVICE
 from tests.support.client import ApiClient
 from tests.support.clock import FakeClock
 
 PAGES = Path(manage.__file__).parent
 FIRST_PAGE_MAX_BYTES = 60_000
+FORMS = (
+    "day",
+    "day_and_month",
+    "window",
+    "moment",
+    "day_and_window",
+    "zone",
+    "hours",
+    "minutes",
+    "metres",
+    "kilometres",
+    "money",
+)
 
 
 @pytest.fixture
@@ -182,7 +197,7 @@ def test_addresses_that_cannot_be_looked_up_now_take_nothing_that_was_typed(
     def away(*_: object) -> None:
         raise Unavailable("geocoder_away", "The geocoder does not answer.")
 
-    monkeypatch.setattr(booking, "located", away)
+    monkeypatch.setattr(address, "located", away)
 
     response = shop.send()
 
@@ -471,7 +486,7 @@ def test_name_contact_and_notes_are_corrected(shop: Shop) -> None:
     assert 'value="+12125550123"' in shown
 
     fields = {"name": "Casey J.", "phone": "212 555 0199", "email": "c@example.com", "notes": ""}
-    response = shop.client.post(f"{path}/details", data=fields)
+    response = shop.client.post(f"{path}/details", data=fields | {"address": ADDRESS})
 
     assert response.location == f"{path}?told=saved"
     request, customer, _ = shop.rows()
@@ -481,17 +496,111 @@ def test_name_contact_and_notes_are_corrected(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     ("field", "message"),
-    [("name", "Write your name"), ("phone", "Write a phone number or an e-mail address")],
+    [
+        ("address", "Write the address to which we should come"),
+        ("name", "Write your name"),
+        ("phone", "Write a phone number or an e-mail address"),
+    ],
 )
 def test_a_correction_that_cannot_be_kept_changes_nothing(shop: Shop, field: str, message: str) -> None:
     path = shop.own_page()
-    fields = {"name": "Other", "phone": "212 555 0199"} | {field: ""}
+    fields = {"address": ADDRESS, "name": "Other", "phone": "212 555 0199"} | {field: ""}
 
     response = shop.client.post(f"{path}/details", data=fields)
 
     assert response.status_code == 422
     assert f'href="#{field}">{message}' in response.text
     assert shop.rows()[1].name == "Casey Jones"
+
+
+def correct_address(shop: Shop, path: str, address: str, **fields: str) -> TestResponse:
+    typed = {"address": address, "name": "Casey Jones", "phone": "212 555 0123", "notes": "Ring"}
+    return shop.client.post(f"{path}/details", data=typed | fields)
+
+
+def test_an_address_is_corrected_and_the_promise_goes_along(shop: Shop) -> None:
+    shop.works()
+    path = shop.booked()
+    window = shop.rows()[2].window_start
+    assert f'value="{ADDRESS}"' in shop.client.get(f"{path}/details").text
+
+    response = correct_address(shop, path, "9 Oak Street, Queens")
+
+    request, _, appointment = shop.rows()
+    assert response.location == f"{path}?told=saved"
+    assert (request.address, request.lat) == ("9 Oak Street, Queens", 40.72)
+    assert (appointment.window_start, appointment.status) == (window, Status.SCHEDULED)
+    assert "9 Oak Street, Queens" in shop.client.get(path).text
+
+
+def test_a_doubtful_correction_is_asked_back(shop: Shop) -> None:
+    path = shop.own_page()
+
+    asked = correct_address(shop, path, "9 Oak Street")
+    queens = re.search(r'value="([^"]+)"[^>]*>\s*<span><bdi>9 Oak Street, Queens', asked.text)
+    assert queens is not None
+    before = shop.rows()[0].address
+    chosen = correct_address(shop, path, "9 Oak Street", candidate=queens[1])
+
+    assert (asked.status_code, before) == (422, ADDRESS)
+    assert 'href="#candidate-0"' in asked.text
+    assert chosen.status_code == 303
+    assert shop.rows()[0].address == "9 Oak Street, Queens"
+
+
+def test_an_address_outside_is_refused_and_nothing_else_kept_either(shop: Shop) -> None:
+    path = shop.own_page()
+
+    response = correct_address(shop, path, "1 Far Street, Boston", name="Drew")
+
+    assert response.status_code == 422
+    assert "Acme does not come to this place." in response.text
+    assert shop.rows()[1].name == "Casey Jones"
+
+
+def test_where_the_promise_cannot_be_kept_it_is_said_before_and_another_time_can_be_taken(shop: Shop) -> None:
+    shop.acme.shift("2027-03-03T09:00:00-05:00", "2027-03-03T10:45:00-05:00")
+    shop.acme.shift("2027-03-04T09:00:00-05:00", "2027-03-04T17:00:00-05:00")
+    path = shop.booked()
+
+    asked = correct_address(shop, path, HILL)
+
+    assert asked.status_code == 422
+    assert "At this address we cannot keep Wednesday, 3 March 2027" in unescape(asked.text)
+    assert shop.rows()[0].address == ADDRESS
+    slots = slot_ids(asked.text)
+    done = correct_address(shop, path, HILL, slot_id=slots[0])
+    request, _, appointment = shop.rows()
+    assert done.status_code == 303
+    assert request.address == HILL
+    assert "Thursday, 4 March 2027" in shop.client.get(path).text
+    assert appointment.status is Status.SCHEDULED
+    assert events(shop, "appointment.rescheduled") == 1
+
+
+def test_where_nobody_can_come_at_all_the_promise_stands(shop: Shop) -> None:
+    shop.acme.shift("2027-03-03T09:00:00-05:00", "2027-03-03T10:45:00-05:00")
+    path = shop.booked()
+
+    refused = correct_address(shop, path, HILL)
+
+    assert refused.status_code == 422
+    assert "no other time is free on that day or the two after it" in refused.text
+    assert shop.rows()[0].address == ADDRESS
+    assert shop.rows()[2].status is Status.SCHEDULED
+
+
+def test_under_way_the_address_stands_and_the_rest_is_corrected(shop: Shop) -> None:
+    shop.works()
+    path = shop.booked()
+    shop.change_appointments(Status.EN_ROUTE)
+    shown = shop.client.get(f"{path}/details").text
+
+    response = correct_address(shop, path, "9 Oak Street, Queens", name="Drew")
+
+    assert 'name="address"' not in shown
+    assert response.status_code == 303
+    assert (shop.rows()[0].address, shop.rows()[1].name) == (ADDRESS, "Drew")
 
 
 def test_what_is_not_possible_any_more_says_why(shop: Shop) -> None:
@@ -574,7 +683,7 @@ def test_every_language_has_every_sentence_with_every_placeholder(code: str) -> 
     for key, sentence in language.strings.items():
         assert sentence.strip(), key
         assert placeholders(sentence) == placeholders(first.strings[key]), key
-    for form in ("day", "window", "moment", "day_and_window", "zone", "hours", "minutes", "money"):
+    for form in FORMS:
         assert placeholders(getattr(language, form)) == placeholders(getattr(first, form)), form
     assert (len(language.weekdays), len(language.months), len(language.digits)) == (7, 12, 10)
     assert language.symbols.keys() == first.symbols.keys()
@@ -589,6 +698,16 @@ def test_every_sentence_is_used() -> None:
     made |= {f"help.{key}" for key in {*manage._REMEDIES.values()}}
     made |= {f"state.{status.value}" for status in (*UNDER_WAY, *ENDED)} | {"state.booked"}
     made |= {f"told.{key}" for key in manage.TOLD}
+    made |= {f"track.{status.value}_lead" for status in (*UNDER_WAY, *ENDED, Status.DISPATCHED)}
+    made |= {f"track.{key}{end}" for key in ("requested", "searching") for end in ("", "_lead")}
+    made |= {f"track.{status.value}" for status in (*UNDER_WAY, Status.DISPATCHED)}
+    made |= {f"step.{status.value}" for status in Status}
+    made |= {f"stage.{key}" for key in ("booked", "confirmed", *tracking.STAGES)}
+    made |= {f"rate.csat.{value}" for value in tracking.SATISFACTION}
+    made |= {f"rate.{scale}{end}" for scale in tracking.SCALES for end in ("", ".most", ".least")}
+    made |= {f"direction.{number}" for number in range(way.DIRECTIONS)}
+    kinds = {*failures._KINDS.values(), "broken", "form"}
+    made |= {f"failure.{kind}{end}" for kind in kinds for end in ("", "_advice")}
 
     unused = [key for key in language_of("en").strings if f'"{key}"' not in text and key not in made]
 
@@ -627,6 +746,69 @@ def test_a_language_that_is_chosen_on_a_page_goes_before_what_the_browser_wants(
     assert 'lang="ru"' in shop.client.get(f"{path}?lang=ru").text
     assert f'href="{path}/details?lang=ru"' in shop.client.get(f"{path}?lang=ru").text
     assert 'lang="en"' in shop.client.get(f"{path}?lang=xx").text
+
+
+def test_another_language_takes_nothing_that_was_typed_and_registers_nothing(shop: Shop) -> None:
+    typed = {
+        "address": "Some Street",
+        "name": "Casey & Co",
+        "phone": "x",
+        "email": "y",
+        "notes": "Two\nlines",
+    }
+
+    response = shop.client.post("/book/acme?lang=pl", data=shop.form(**typed, lang="pl", speak="de"))
+
+    assert response.status_code == 200
+    assert '<html lang="de"' in response.text
+    assert 'action="/book/acme?lang=de"' in response.text
+    assert 'name="lang" value="de"' in response.text
+    for words in ('value="Some Street"', 'value="Casey &amp; Co"', 'value="x"', 'value="y"', "\nTwo\nlines<"):
+        assert words in response.text
+    assert re.search(r'name="service" value="[^"]+" required checked', response.text)
+    assert "wrong" not in response.text
+    assert shop.count() == 0
+
+
+def test_another_language_asks_a_doubtful_address_back_again_with_the_same_place_marked(shop: Shop) -> None:
+    asked = shop.send(address="9 Oak Street").text
+    queens = re.search(r'value="([^"]+)"[^>]*>\s*<span><bdi>9 Oak Street, Queens', asked)
+    assert queens is not None
+    sent = {"address": "9 Oak Street", "candidate": queens[1], "doubtful": hidden(asked, "doubtful")}
+
+    switched = shop.send(**sent, speak="fa").text
+    mended = shop.send(**sent | {"address": "nowhere at all"}, speak="fa")
+
+    assert f'name="candidate" value="{queens[1]}" checked' in switched
+    assert mended.status_code == 200
+    assert 'name="candidate"' not in mended.text
+
+
+def test_another_language_leaves_the_marked_time_and_the_week(shop: Shop) -> None:
+    shop.acme.shift("2027-03-10T09:00:00-05:00", "2027-03-10T17:00:00-05:00")
+    path = shop.own_page()
+    chosen = slot_ids(shop.client.get(f"{path}?week=1").text)[2]
+
+    switched = shop.client.post(path, data={"slot_id": chosen, "week": "1", "speak": "es"})
+    unmarked = shop.client.post(path, data={"week": "1", "speak": "es"})
+
+    assert switched.status_code == unmarked.status_code == 200
+    marks = re.findall(r'name="slot_id"[^>]*>', switched.text)
+    assert [mark.endswith(" checked>") for mark in marks].index(True) == 2
+    assert "miércoles, 10 de marzo" in switched.text
+    assert " checked>" not in unmarked.text
+    assert not shop.rows()[2].is_promised
+
+
+def test_another_language_leaves_what_was_corrected_and_keeps_none_of_it(shop: Shop) -> None:
+    path = shop.own_page()
+
+    response = shop.client.post(f"{path}/details", data={"name": "Drew", "notes": "Ring", "speak": "ru"})
+
+    assert response.status_code == 200
+    assert 'value="Drew"' in response.text
+    assert f'action="{path}/details?lang=ru"' in response.text
+    assert shop.rows()[1].name == "Casey Jones"
 
 
 @pytest.mark.parametrize(
@@ -681,12 +863,12 @@ def test_money_of_other_minor_units_and_unknown_symbols() -> None:
 def test_the_first_page_with_all_its_assets_is_small(shop: Shop) -> None:
     page = shop.client.get("/book/acme?lang=fa")
     assets = re.findall(
-        r'(?:href|src)="(/(?:static|book)/[^"]+\.(?:css|js|svg|webmanifest)[^"]*)"', page.text
+        r'(?:href|src)="(/(?:static|book)/[^"]+\.(?:css|js|svg|png|webmanifest)[^"]*)"', page.text
     )
 
     size = len(page.data) + sum(len(shop.client.get(unescape(each)).data) for each in set(assets))
 
-    assert len(set(assets)) == 4
+    assert len(set(assets)) == 5
     assert size < FIRST_PAGE_MAX_BYTES
 
 
@@ -700,7 +882,22 @@ def test_the_page_can_be_installed(shop: Shop) -> None:
 
     assert response.mimetype == "application/manifest+json"
     assert (manifest["name"], manifest["dir"], manifest["start_url"]) == ("Acme", "rtl", "/book/acme?lang=fa")
-    assert shop.client.get(manifest["icons"][0]["src"]).mimetype == "image/svg+xml"
+    touched = re.search(r'rel="apple-touch-icon" href="([^"]+)"', page)
+    assert touched is not None
+    pictures = [*((icon["src"], icon["type"]) for icon in manifest["icons"]), (touched[1], "image/png")]
+    for source, mimetype in pictures:
+        served = shop.client.get(unescape(source))
+        assert (served.status_code, served.mimetype) == (200, mimetype), source
+
+
+def test_the_icons_are_as_large_as_the_manifest_says(shop: Shop) -> None:
+    icons = shop.client.get("/book/acme/app.webmanifest").get_json()["icons"]
+
+    said = [(icon.get("purpose", "any"), icon["sizes"]) for icon in icons if icon["type"] == "image/png"]
+    assert said == [("any", "192x192"), ("any", "512x512"), ("maskable", "512x512")]
+    for icon in icons[1:]:
+        width, height = struct.unpack(">II", shop.client.get(icon["src"]).data[16:24])
+        assert f"{width}x{height}" == icon["sizes"]
 
 
 def test_no_page_of_a_customer_holds_a_style_or_a_script(shop: Shop) -> None:

@@ -3,6 +3,7 @@ checker of accessibility."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -12,7 +13,7 @@ from sqlalchemy import Engine
 
 from dispatch.appointment import Status
 from dispatch.settings import Settings
-from tests.pages.conftest import serving
+from tests.pages.conftest import ARGUMENTS, serving
 from tests.pages.shop import ADDRESS, Shop, build_shop
 from tests.pages.test_browser import RULES
 from tests.support.acme import NEIGHBOURS
@@ -152,6 +153,45 @@ def test_a_taken_time_no_time_and_a_visit_under_way_are_accessible(
         shop.change_appointments(Status.EN_ROUTE)
         page.reload()
         check(page, "under-way")
+
+
+def test_chromium_finds_nothing_in_the_way_of_installing(
+    browser: Browser, shop_site: str, chromium: Path, tmp_path: Path
+) -> None:
+    """In a profile of its own: what forgets itself offers no installing."""
+    lasting = browser.browser_type.launch_persistent_context(
+        tmp_path / "profile", executable_path=chromium, args=list(ARGUMENTS)
+    )
+    page = lasting.new_page()
+    devtools = lasting.new_cdp_session(page)
+
+    found = {}
+    for path in ("/book/acme", "/login"):
+        page.goto(f"{shop_site}{path}")
+        errors = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
+        found[path] = [error["errorId"] for error in errors]
+
+    lasting.close()
+    assert found == {"/book/acme": [], "/login": ["no-manifest"]}
+
+
+def test_the_language_is_switched_without_scripts_and_what_was_typed_stays(
+    browser: Browser, shop_site: str, shop: Shop
+) -> None:
+    context = browser.new_context(viewport={"width": NARROW, "height": 740}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{shop_site}/book/acme")
+    fill(page)
+
+    page.locator("header summary").click()
+    page.get_by_role("button", name="فارسی").click()
+
+    assert page.locator("html").get_attribute("dir") == "rtl"
+    assert page.locator("#name").input_value() == "Casey Jones"
+    page.locator("#email").press("Enter")
+    page.wait_for_url("**/m/fd_*?lang=fa")
+    assert shop.count() == 1
+    context.close()
 
 
 def test_a_visit_is_booked_by_keyboard_alone_without_scripts(

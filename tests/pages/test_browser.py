@@ -7,8 +7,9 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Response
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request, Route
 
+from api.pages.site import STATIC
 from api.streaming import Look, Streams
 from dispatch.appointment import Appointment, Status
 from dispatch.database import transaction
@@ -16,8 +17,10 @@ from dispatch.errors import Unavailable
 from dispatch.links import revoke_tracking
 from dispatch.message import Sender
 from dispatch.places import Place
+from dispatch.settings import Settings
 from tests.pages.test_answering import link
 from tests.pages.world import CUSTOMER, DAY, MARKUP, World
+from tests.support.client import ApiClient
 
 NARROW, WIDE = 360, 1600
 Scheme = Literal["light", "dark"]
@@ -55,8 +58,9 @@ def sign_in(page: Page, site: str, world: World) -> None:
 def paths(world: World) -> list[str]:
     board = f"/board?territory_id={world.territory_id}&date={DAY}"
     visits = (f"/t/{token}" for token in world.tokens)
-    answers = (link(world, action) for action in ("confirm", "move"))
-    return ["/", "/login", board, "/board?date=2027-07-04", *visits, *answers]
+    answers = [link(world, action) for action in ("confirm", "move")]
+    persian = [f"/t/{world.tokens[0]}?lang=fa", *(f"{answer}&lang=fa" for answer in answers)]
+    return ["/", "/login", board, "/board?date=2027-07-04", *visits, *answers, *persian]
 
 
 def various(world: World) -> None:
@@ -168,6 +172,92 @@ def test_tracking_follows_without_being_reloaded(browser: Browser, site: str, wo
         page.get_by_text("Thank you, we have your answer.").wait_for()
 
 
+def test_a_map_shows_the_way_while_there_is_one_and_is_loaded_only_then(
+    browser: Browser, site: str, world: World
+) -> None:
+    with opened(browser, site, NARROW) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{site}/t/{world.tokens[0]}")
+        world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
+        page.get_by_role("heading", name="is on the way").wait_for()
+        assert not any("leaflet" in url or "map.js" in url for url in asked)
+        assert page.locator("#map").is_hidden()
+
+        world.tell_position(0, Place(40.70, -73.98))
+
+        page.locator(".pin.technician").wait_for()
+        assert page.get_by_role("region", name="Map of the way to you").is_visible()
+        assert "is 4.4 km from you, to the south." in page.locator("#way").inner_text()
+        assert page.locator(".way-map").get_by_text("You", exact=True).is_visible()
+        assert page.locator(".way-map").get_by_text("2 km", exact=True).count() == 2, (
+            "of the ring and the scale"
+        )
+        assert page.locator(".ring").is_visible()
+        before = page.locator(".pin.technician").bounding_box()
+        world.clock.advance(minutes=1)
+        world.tell_position(0, Place(40.71, -73.97))
+        page.get_by_text("is 3.4 km from you").wait_for()
+        assert page.locator(".pin.technician").bounding_box() != before
+        assert page.locator(".pin.technician").count() == 1
+        assert Axe().run(page, options=RULES).violations_count == 0
+
+        world.move(0, Status.ON_SITE)
+
+        page.get_by_role("heading", name="has arrived").wait_for()
+        assert page.locator("#map").is_hidden()
+        assert "40.7" not in page.content()
+
+
+class TestWithTiles:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        tiles = {"tile_url": "https://tiles.example/{z}/{x}/{y}.png", "tile_attribution": "© <Mapmakers>"}
+        return settings.model_copy(update=tiles)
+
+    def test_a_configured_server_is_asked_for_tiles_on_the_way_and_never_told_the_link(
+        self, browser: Browser, site: str, world: World
+    ) -> None:
+        page = browser.new_page()
+        asked: list[Request] = []
+
+        def answer(route: Route) -> None:
+            asked.append(route.request)
+            route.fulfill(path=STATIC / "icon-192.png")
+
+        page.route("https://tiles.example/**", answer)
+        page.goto(f"{site}/t/{world.tokens[0]}")
+        assert asked == []
+        assert page.get_by_text("© <Mapmakers>").is_hidden()
+        various(world)
+
+        page.locator("img.leaflet-tile-loaded").first.wait_for()
+
+        assert page.get_by_text("© <Mapmakers>").is_visible()
+        assert not any("referer" in request.all_headers() for request in asked)
+
+
+def test_without_javascript_the_way_is_told_in_words(browser: Browser, site: str, world: World) -> None:
+    various(world)
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(f"{site}/t/{world.tokens[0]}")
+
+    assert page.get_by_text("is 4.4 km from you, to the south.").is_visible()
+    assert page.locator("#map").is_hidden()
+
+
+def test_a_map_that_cannot_be_loaded_leaves_the_words(browser: Browser, site: str, world: World) -> None:
+    various(world)
+    page = browser.new_page()
+    page.route("**/leaflet.js", lambda route: route.abort())
+
+    with page.expect_console_message(lambda said: said.type == "warning"):
+        page.goto(f"{site}/t/{world.tokens[0]}")
+
+    assert page.locator("#map").is_hidden()
+    assert page.get_by_text("is 4.4 km from you").is_visible()
+
+
 def test_a_page_that_nobody_looks_at_leaves_its_place_and_catches_up(
     browser: Browser, site: str, world: World
 ) -> None:
@@ -210,6 +300,20 @@ def test_where_no_stream_is_free_the_page_asks_now_and_then(
     assert refused.value.status == 503
     page.get_by_role("heading", name="is on the way").wait_for()
     assert page.evaluate("window.kept") is True
+
+
+def test_the_language_can_be_switched_after_the_form_has_gone(
+    browser: Browser, site: str, world: World, client: ApiClient
+) -> None:
+    with opened(browser, site, NARROW) as page:
+        page.goto(f"{site}/t/{world.tokens[0]}")
+        client.act(f"/v1/appointments/{world.visits[0]}/cancel", {}, key=world.key)
+        page.get_by_role("heading", name="Your visit is cancelled").wait_for()
+
+        page.locator("header summary").click()
+        page.get_by_text("Deutsch").click()
+
+        page.get_by_role("heading", name="Ihr Termin ist abgesagt").wait_for()
 
 
 def test_without_javascript_one_reads_writes_and_rates(browser: Browser, site: str, world: World) -> None:

@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from api.pages.languages import language_of
 from api.pages.route_map import draw_map
 from api.pages.timeline import Scale, VisitFacts, draw_timeline
-from api.pages.words import distance, duration, reason_words, remedy_words, told_time, zone_name
+from api.pages.words import distance, duration, reason_words, remedy_words, told_time
 from dispatch.appointment import Appointment, Status
 from dispatch.day import BoardRow, DayRoute, RouteStop
 from dispatch.places import Place
@@ -189,5 +190,5 @@ def test_figures_are_said_as_people_say_them() -> None:
         "2,709 km",
     ]
     assert [told_time(hour(n)) for n in (-5, 7, 8.5)] == ["12 am", "12 pm", "1:30 pm"]
-    assert zone_name(hour(0).astimezone(NEW_YORK), "America/New_York") == "New York time (EST)"
-    assert zone_name(hour(0).astimezone(ZoneInfo("Asia/Dubai")), "Asia/Dubai") == "Dubai time (UTC+04)"
+    assert language_of("en").told_zone(hour(0), NEW_YORK) == "New York time (EST)"
+    assert language_of("en").told_zone(hour(0), ZoneInfo("Asia/Dubai")) == "Dubai time (UTC+04)"

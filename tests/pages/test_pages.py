@@ -11,6 +11,7 @@ from dispatch.appointment import Appointment, Status
 from dispatch.database import transaction
 from dispatch.feedback import Feedback
 from dispatch.links import revoke_tracking
+from dispatch.organization import create_organization
 from dispatch.places import Place
 from tests.pages.world import CUSTOMER, DAY, World
 from tests.support.client import ApiClient
@@ -36,6 +37,23 @@ def test_the_first_page_says_where_to_go(client: ApiClient) -> None:
     assert 'href="/board"' in response.text
 
 
+def test_the_first_page_of_the_only_organization_leads_to_its_booking(
+    client: ApiClient, world: World
+) -> None:
+    alone = client.get("/").text
+    with transaction(world.engine) as session:
+        create_organization(
+            session, slug="rival", name="Rival", currency="EUR", time_zone="Europe/Paris", now=world.clock()
+        )
+    shared = client.get("/").text
+
+    assert 'href="/book/acme">Book a visit' in alone
+    assert "Acme &amp; Sons" in alone
+    assert "acme" not in shared
+    assert "Rival" not in shared
+    assert "/book/NAME" in shared
+
+
 def test_no_page_holds_a_style_or_a_script_of_its_own(client: ApiClient, world: World) -> None:
     log_in(client, world)
 
@@ -55,6 +73,44 @@ def test_assets_may_be_kept_for_good_and_pages_not_at_all(client: ApiClient) -> 
     assert (style.status_code, style.mimetype) == (200, "text/css")
     assert "immutable" in style.headers["Cache-Control"]
     assert page.headers["Cache-Control"] == "no-store"
+
+
+def test_without_a_tile_server_images_come_from_here_alone(client: ApiClient, world: World) -> None:
+    tracked = client.get(f"/t/{world.tokens[0]}")
+
+    assert tracked.headers["Content-Security-Policy"] == client.get("/").headers["Content-Security-Policy"]
+    assert "img-src 'self' data:;" in tracked.headers["Content-Security-Policy"]
+    assert "data-tiles" not in tracked.text
+
+
+def test_the_tracking_page_with_all_its_assets_but_the_map_is_small(client: ApiClient, world: World) -> None:
+    world.move(0, Status.DISPATCHED, Status.EN_ROUTE)
+    world.tell_position(0, Place(40.70, -73.98))
+    page = client.get(f"/t/{world.tokens[0]}?lang=fa")
+    assets = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text))
+
+    assert len(assets) == 4
+    assert len(page.data) + sum(len(client.get(asset).data) for asset in assets) < 60_000
+
+
+def test_leaflet_is_served_from_its_package_for_good(client: ApiClient, world: World) -> None:
+    shown = client.get(f"/t/{world.tokens[0]}").text
+    found = {name: re.search(rf'data-{name}="(/leaflet/[^"]+)"', shown) for name in ("script", "style")}
+    assert found["script"] is not None
+    assert found["style"] is not None
+
+    script, style = client.get(found["script"][1]), client.get(found["style"][1])
+    image = client.get(found["style"][1].replace("leaflet.css", "images/layers.png"))
+    others = [
+        client.get(found["script"][1].replace("leaflet.js", "leaflet.js.map")),
+        client.get(found["script"][1].replace("leaflet.js", "../__init__.py")),
+        client.get("/leaflet/0.0.1/leaflet.js"),
+    ]
+
+    assert [script.mimetype, style.mimetype, image.mimetype] == ["text/javascript", "text/css", "image/png"]
+    for response in (script, style, image):
+        assert "immutable" in response.headers["Cache-Control"]
+    assert [response.status_code for response in others] == [404, 404, 404]
 
 
 def test_a_key_becomes_a_cookie_that_scripts_cannot_read(client: ApiClient, world: World) -> None:
@@ -206,7 +262,7 @@ def test_a_booked_visit_shows_its_window_in_local_time(client: ApiClient, world:
     assert "Your visit is booked" in response.text
     assert "Tuesday, 2 March 2027" in response.text
     assert "New York time (EST)" in response.text
-    assert f"between {hour % 12 or 12} {'am' if hour < 12 else 'pm'} and" in response.text
+    assert f"<bdi>{hour % 12 or 12}\N{WORD JOINER}–" in response.text
     assert "white van" not in response.text
 
 
@@ -249,7 +305,8 @@ def test_the_distance_is_told_on_the_way_and_not_before_or_after(client: ApiClie
     assert "white van" in under_way
     assert "You are next." in under_way
     assert 'data-refresh-s="30"' in under_way
-    assert "40.7" not in under_way
+    assert 'data-lat="40.7"' in under_way
+    assert "40.7" not in before + arrived
     assert "km away" not in arrived
 
 
@@ -298,7 +355,7 @@ def test_ease_and_likelihood_may_be_said_too(client: ApiClient, world: World) ->
 
     assert refused.status_code == 422
     assert refused.text.count("Choose one of the answers, or none.") == 2
-    assert ">Hm</textarea>" in refused.text, "what was entered is kept"
+    assert "\nHm</textarea>" in refused.text, "what was entered is kept"
     assert re.search(r'name="csat" value="2" required checked', refused.text)
     assert kept.status_code == 303
     with Session(world.engine) as session:
@@ -315,8 +372,8 @@ def test_customers_write_without_javascript_or_key(client: ApiClient, world: Wor
 
     assert (said.status_code, said.location) == (303, f"{path}#thread")
     assert "The &lt;b&gt;bell&lt;/b&gt;\nis broken.</p>" in shown
-    assert "<strong>You</strong>, 2 Mar, 8 am" in shown
-    assert "<strong>Acme &amp; Sons</strong>, 2 Mar, 8 am" in shown
+    assert "<strong><bdi>You</bdi></strong> · 2 March, 8 am" in shown
+    assert "<strong><bdi>Acme &amp; Sons</bdi></strong> · 2 March, 8 am" in shown
     assert shown.index("bell") < shown.index("We will knock.")
 
 

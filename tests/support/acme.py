@@ -97,6 +97,12 @@ class Acme:
     def accept(self, offer_id: str) -> Any:
         return self.client.act(f"/v1/offers/{offer_id}/accept", key=self.ada_key)
 
+    def drives(self, lat: float, lon: float) -> None:
+        """Ada is on duty and there now."""
+        self.client.act("/v1/technicians/me/duty", {"status": "available"}, key=self.ada_key)
+        position = {"lat": lat, "lon": lon, "recorded_at": self.clock().isoformat()}
+        self.client.create("/v1/technicians/me/positions", position, key=self.ada_key)
+
     def progress(self, appointment_id: str, status: str, **members: Any) -> Any:
         """As Ada says it."""
         path = f"/v1/appointments/{appointment_id}/progress"

@@ -8,6 +8,7 @@ let loading = false;
 let changed = false;
 let stream;
 let timer;
+let map;
 
 async function refresh() {
   changed = true;
@@ -44,6 +45,9 @@ function show(fresh) {
     return;
   }
   showMessages(fresh);
+  const more = fresh.getElementById("more");
+  const shown = document.getElementById("more");
+  if (more.innerHTML !== shown.innerHTML) shown.replaceWith(more);
   if (next && next.innerHTML !== live().innerHTML) {
     document.title = fresh.title;
     const said = live().querySelector("[role=status]");
@@ -51,6 +55,24 @@ function show(fresh) {
     if (said.innerHTML !== news.innerHTML) said.innerHTML = news.innerHTML;
     news.replaceWith(said);
     live().replaceWith(next);
+    showWay();
+  }
+}
+
+// The map, and Leaflet with it, is asked for once there is a position; without one it is hidden.
+async function showWay() {
+  const way = document.getElementById("way");
+  const box = document.getElementById("map");
+  if (box) box.hidden = !way;
+  if (!way) return;
+  map ??= import(box.dataset.module).then(({ drawn }) => drawn(box));
+  try {
+    const draw = await map;
+    draw(way);
+  } catch (error) {
+    box.hidden = true; // the words beside it say the same; the next position tries again
+    map = undefined;
+    console.warn(error);
   }
 }
 
@@ -65,7 +87,11 @@ function showMessages(fresh) {
       shown.innerHTML = news.innerHTML;
     }
   }
-  if (!fresh.getElementById("say")) document.getElementById("say")?.remove();
+  const form = document.getElementById("say");
+  if (form && !fresh.getElementById("say")) {
+    form.remove();
+    document.querySelector("header").replaceWith(fresh.querySelector("header")); // its languages were the form's buttons
+  }
 }
 
 function wait() {
@@ -92,3 +118,4 @@ document.addEventListener("visibilitychange", () => {
 
 follow();
 wait();
+showWay();
