@@ -163,7 +163,8 @@ class City:
     def race(self, *calls: Call) -> list[Answer]:
         """All of them at once. None may fail, and none may leave a calendar as it must not be."""
         answers = at_once(self.url, calls)
-        assert [answer for answer in answers if answer.status >= 500] == []
+        failed = [answer.body for answer in answers if answer.status >= 500]
+        assert not failed, f"{len(failed)} of {len(answers)} failed, such as {failed[0]}"
         self.require_sound()
         return answers
 
