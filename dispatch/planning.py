@@ -10,6 +10,7 @@ before the work.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -123,15 +124,19 @@ def travel_provider(settings: Settings) -> Geodesic:
 def slot_windows(service: Service, day: date, zone: ZoneInfo) -> list[Window]:
     """The arrival windows that start on a local day: every slot_step_s of wall time from midnight. A wall time that a
     change of clocks skips begins none; of one that occurs twice the first does."""
+    return list(_slot_windows(service.slot_step_s, service.arrival_window_s, day, zone))
+
+
+@lru_cache(maxsize=1024)
+def _slot_windows(step_s: int, length_s: int, day: date, zone: ZoneInfo) -> tuple[Window, ...]:
     midnight = datetime.combine(day, time.min)
-    walls = [midnight + timedelta(seconds=second) for second in range(0, 86_400, service.slot_step_s)]
+    walls = [midnight + timedelta(seconds=second) for second in range(0, 86_400, step_s)]
     starts = [(wall, instant(day, wall.time(), zone)) for wall in walls]
-    length = timedelta(seconds=service.arrival_window_s)
-    return [
-        (start, start + length)
+    return tuple(
+        (start, start + timedelta(seconds=length_s))
         for wall, start in starts
         if start.astimezone(zone).replace(tzinfo=None) == wall
-    ]
+    )
 
 
 def range_of(windows: Sequence[Window], zone: ZoneInfo) -> Window:

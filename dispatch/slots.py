@@ -12,10 +12,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from itsdangerous import BadSignature, Signer
-from sqlmodel import Session
+from sqlalchemy.orm import load_only
+from sqlmodel import Session, select
 
-from dispatch.appointment import Appointment, Status, appointment_of
+from dispatch.appointment import Appointment, Status
 from dispatch.calendar import discreet, epoch
+from dispatch.catalogue import Service
 from dispatch.errors import Invalid, InvalidSlot, SlotExpired
 from dispatch.organization import Organization
 from dispatch.planning import (
@@ -23,7 +25,6 @@ from dispatch.planning import (
     Window,
     WorkingDay,
     able_technicians,
-    job_of,
     load_standing,
     range_of,
     requested_windows,
@@ -94,10 +95,24 @@ def slots_for(
     limit: int | None,
 ) -> Slots:
     """`find_slots` for a request; by default from today on in its territory, and seven days."""
-    job = job_of(session, appointment_of(session, request.id))
-    first = from_ or session.get_one(Territory, request.territory_id).today(now)
+    job, territory = _asked(session, request)
+    first = from_ or territory.today(now)
     last = to or first + timedelta(days=USUAL_DAYS - 1)
     return find_slots(session, settings, job, first, last, now, limit)
+
+
+def _asked(session: Session, request: ServiceRequest) -> tuple[Job, Territory]:
+    """What a search looks at, in one query; who gets these rows from the session later finds them there."""
+    zone_alone: Any = (Territory.organization_id, Territory.time_zone)
+    query = (
+        select(Appointment, Service, Territory, Organization)
+        .where(ServiceRequest.id == request.id, Appointment.service_request_id == ServiceRequest.id)
+        .where(Service.id == ServiceRequest.service_id, Territory.id == ServiceRequest.territory_id)
+        .where(Organization.id == ServiceRequest.organization_id)
+        .options(load_only(*zone_alone))
+    )
+    appointment, service, territory, _ = session.exec(query).one()
+    return Job(appointment, request, service), territory
 
 
 def find_slots(
@@ -128,8 +143,11 @@ def find_slots(
         return _none(session, settings, job, days, zone, now)
     found.sort(key=lambda item: (item[1].extra_cents, item[0]))
     currency = session.get_one(Organization, job.appointment.organization_id).currency
-    items = [_slot(settings, job, window, insertion, currency, now) for window, insertion in found[:limit]]
-    return Slots(tuple(_with_recommendation(items)), (), ())
+    best = enumerate(found[:limit])
+    items = [
+        _slot(settings, job, window, insertion, currency, now, index) for index, (window, insertion) in best
+    ]
+    return Slots(tuple(items), (), ())
 
 
 def _windows(job: Job, day: date, zone: ZoneInfo, now: datetime) -> list[Window]:
@@ -216,26 +234,27 @@ def _discreet(opening: Opening) -> Insertion:
 
 
 def _slot(
-    settings: Settings, job: Job, window: Window, insertion: Insertion, currency: str, now: datetime
+    settings: Settings,
+    job: Job,
+    window: Window,
+    insertion: Insertion,
+    currency: str,
+    now: datetime,
+    better: int,
 ) -> Slot:
+    """better: how many slots are."""
+    grade = max(0, 100 - 10 * round(max(0, insertion.extra_travel_s) / GRADE_STEP_S))
     return Slot(
         slot_id=sign_slot(settings, job.appointment, window, now),
         start=window[0],
         end=window[1],
-        grade=max(0, 100 - 10 * round(max(0, insertion.extra_travel_s) / GRADE_STEP_S)),
-        recommended=False,
+        grade=grade,
+        recommended=better < MOST_RECOMMENDED and grade >= RECOMMENDED_GRADE,
         extra_travel_s=insertion.extra_travel_s,
         extra_cents=insertion.extra_cents,
         price_cents=job.service.price_cents,
         currency=currency,
     )
-
-
-def _with_recommendation(items: list[Slot]) -> list[Slot]:
-    return [
-        replace(slot, recommended=index < MOST_RECOMMENDED and slot.grade >= RECOMMENDED_GRADE)
-        for index, slot in enumerate(items)
-    ]
 
 
 @cache

@@ -30,6 +30,7 @@ from dispatch.technician import Engagement, EngagementStatus, Technician
 from optimizer import Insertion, Plan, Shift, TimeWindow, Visit
 from optimizer.standing import StandingRoutes, Ways
 from optimizer.travel import Place as Point
+from optimizer.travel import ground_points
 
 DAY = timedelta(days=1)
 SHIFT_BEFORE = timedelta(hours=36)
@@ -107,10 +108,10 @@ class _Day:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A visit, where it is and when it may start: the first and the last instants of the windows."""
+    """A visit, where it is (`ground_points`) and when it may start: the first and the last instants of the windows."""
 
     visit: Visit
-    at: Point
+    at: NDArray[np.float64]
     opens: NDArray[np.int64]
     closes: NDArray[np.int64]
     ways: Ways
@@ -160,7 +161,7 @@ class Calendars:
         whole = (windows[0][0], max(end for _, end in windows))
         visit = asked_visit(session, job, [whole], self._technician_ids)
         instants = np.array([(job.at_place_from(start), job.at_place_from(end)) for start, end in windows])
-        at, ways = Point(job.place.lat, job.place.lon), travel_provider(settings).ways
+        at, ways = ground_points([Point(job.place.lat, job.place.lon)]), travel_provider(settings).ways
         asked = _Asked(visit, at, instants[:, 0].copy(), instants[:, 1].copy(), ways)
         own = job.appointment.technician_no
         if own is not None and own in self._technician_ids:
@@ -203,6 +204,8 @@ class Calendars:
         """Whose calendars are not what they were when one of these days was read. They are read anew for all days that
         are remembered beside it, once instead of day by day."""
         days = [self._days[on] for on in dates if self._days[on].stamps != stamps]
+        if not days:
+            return []
         return [no for no, stamp in stamps.items() if any(day.stamps.get(no) != stamp for day in days)]
 
     def _read_all(

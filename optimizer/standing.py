@@ -129,24 +129,23 @@ class StandingRoutes:
                 self._free.append(row)
 
     def cheapest(
-        self, visit: Visit, at: Place, opens: Ints, closes: Ints, ways: Ways
+        self, visit: Visit, at: NDArray[np.float64], opens: Ints, closes: Ints, ways: Ways
     ) -> tuple[Insertion, ...]:
         """For each window that some shift can keep the cheapest insertion, of equal ones the earliest, in the order of
-        the windows. at: where the visit is, whatever `place` it says. opens, closes: the first and the last instant of
-        each window, both in order of time."""
+        the windows. at: where the visit is, whose `place` is 0, as `travel.ground_points`. opens, closes: the first
+        and the last instant of each window, both in order of time."""
         if not self._row_of:
             return ()
         fleet, legs = self._towards(at, ways)
-        asked = replace(visit, place=0)
         count = len(opens)
         shift_of, node = np.empty(count, np.int32), np.empty(count, np.int32)
         start, ticks = np.empty(count, np.int64), np.empty(count, np.int64)
-        service_s = fleet.service_s(asked)
+        service_s = fleet.service_s(visit)
         cheapest_insertions(
             self._arrays,
             self._routes,
-            (broken_rules(asked, fleet) < 0) & self._standing,
-            assignment_ticks(asked, fleet, self._weights, None),
+            (broken_rules(visit, fleet) < 0) & self._standing,
+            assignment_ticks(visit, fleet, self._weights, None),
             legs,
             service_s,
             np.zeros(0, np.int64),
@@ -164,13 +163,13 @@ class StandingRoutes:
             for window in np.flatnonzero(shift_of >= 0).tolist()
         )
 
-    def use(self, visit: Visit, at: Place, ways: Ways) -> list[tuple[int, int, int]]:
+    def use(self, visit: Visit, at: NDArray[np.float64], ways: Ways) -> list[tuple[int, int, int]]:
         """Of each shift that may serve the visit, whatever its calendar holds: when it begins, its seconds without
         breaks, and how many of these its route takes with travel."""
         if not self._row_of:
             return []
         fleet, _ = self._towards(at, ways)
-        rows = np.flatnonzero((broken_rules(replace(visit, place=0), fleet) < 0) & self._standing)
+        rows = np.flatnonzero((broken_rules(visit, fleet) < 0) & self._standing)
         shift, row = self._arrays.shift[rows], self._routes.row[rows]
         hours_s = shift["end"] - shift["start"] - self._arrays.pauses[rows, :, 2].sum(axis=1)
         return list(zip(shift["start"].tolist(), hours_s.tolist(), row["work_s"].tolist(), strict=True))
@@ -199,9 +198,9 @@ class StandingRoutes:
             extra_cents=cents(int(ticks[window])),
         )
 
-    def _towards(self, at: Place, ways: Ways) -> tuple[Fleet, NDArray[np.int32]]:
+    def _towards(self, at: NDArray[np.float64], ways: Ways) -> tuple[Fleet, NDArray[np.int32]]:
         """The fleet as seen from a place, and the ways there."""
-        self._points[:, [ASKED]] = ground_points((at,))
+        self._points[:, [ASKED]] = at
         legs = ways(self._points)
         legs[:, NOWHERE] = 0
         if self._fleet is None:

@@ -22,6 +22,7 @@ from optimizer import (
     solve,
 )
 from optimizer.standing import StandingRoutes
+from optimizer.travel import ground_points
 from tests.optimizer.worlds import HOUR
 
 DAY_S = 24 * HOUR
@@ -79,7 +80,8 @@ def ask(
     standing: StandingRoutes, asked: Visit, at: Place, windows: list[TimeWindow]
 ) -> tuple[Insertion, ...]:
     opens, closes = (np.array([getattr(window, end) for window in windows]) for end in ("start", "end"))
-    return standing.cheapest(asked, at, opens, closes, Geodesic().ways)
+    there = replace(asked, place=0)
+    return standing.cheapest(there, ground_points([at]), opens, closes, Geodesic().ways)
 
 
 def best_by_window(found: tuple[Insertion, ...]) -> dict[int, tuple[int, int, int, int]]:
