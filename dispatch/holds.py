@@ -81,9 +81,11 @@ def _standing(session: Session, request_id: str, now: datetime) -> list[Hold]:
 
 
 def _require_public_share(session: Session, job: Job, window: Window) -> None:
-    """Raises `TooManyHolds` where other requests' holds with this one would take more than their share of the day."""
+    """Raises `TooManyHolds` where other requests' holds with this one would take more than their share of the day. The
+    territory is locked, before any calendar is: who asks meanwhile counts this one too."""
     own = select(Hold.id).where(Hold.service_request_id == job.request.id)
-    territory = session.get_one(Territory, job.appointment.territory_id)
+    locked = select(Territory).where(Territory.id == job.appointment.territory_id)
+    territory = session.exec(locked.with_for_update(key_share=True)).one()
     zone = ZoneInfo(territory.time_zone)
     day = local_day(window[0].astimezone(zone).date(), zone)
     held_s = session.exec(

@@ -23,7 +23,7 @@ from dispatch.planning import (
     write_plan,
 )
 from dispatch.settings import Settings
-from dispatch.slots import Slot, find_slots
+from dispatch.slots import Slot, best_slots
 from dispatch.standing import SHIFT_BEFORE, Opening, calendars_of
 from dispatch.technician import Technician
 from dispatch.territory import Territory
@@ -134,10 +134,10 @@ def keep(
 
 def alternatives(session: Session, settings: Settings, job: Job, window: Window, now: datetime) -> list[Slot]:
     """The best slots that still stand on the window's day and the two after it."""
-    territory = session.get_one(Territory, job.appointment.territory_id)
-    day = window[0].astimezone(ZoneInfo(territory.time_zone)).date()
-    last = day + timedelta(days=ALTERNATIVE_DAYS - 1)
-    return list(find_slots(session, settings, job, day, last, now, ALTERNATIVES).items)
+    zone = ZoneInfo(session.get_one(Territory, job.appointment.territory_id).time_zone)
+    first = window[0].astimezone(zone).date()
+    days = [first + timedelta(days=offset) for offset in range(ALTERNATIVE_DAYS)]
+    return list(best_slots(session, settings, job, days, zone, now, ALTERNATIVES))
 
 
 def lock_visit(session: Session, appointment_id: str) -> Appointment | None:

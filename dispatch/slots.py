@@ -5,6 +5,7 @@ A slot is a window, not a person. It is found by the same insertion engine that 
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -133,21 +134,33 @@ def find_slots(
         raise Invalid(errors=[("to", f"a search covers {MOST_DAYS} days at most")])
     zone = ZoneInfo(session.get_one(Territory, job.appointment.territory_id).time_zone)
     days = [from_ + timedelta(days=offset) for offset in range((to - from_).days + 1)]
+    items = best_slots(session, settings, job, days, zone, now, limit)
+    return Slots(items, (), ()) if items else _none(session, settings, job, days, zone, now)
+
+
+def best_slots(
+    session: Session,
+    settings: Settings,
+    job: Job,
+    days: Sequence[date],
+    zone: ZoneInfo,
+    now: datetime,
+    limit: int | None,
+) -> tuple[Slot, ...]:
+    """The best first, without a word where there is none. days: local, in order of time."""
     windows = [window for day in days for window in _windows(job, day, zone, now)]
     calendars = calendars_of(session, job.appointment.organization_id)
     found = [
         (windows[opening.window], _discreet(opening))
         for opening in calendars.openings(session, settings, job, windows, zone)
     ]
-    if not found:
-        return _none(session, settings, job, days, zone, now)
     found.sort(key=lambda item: (item[1].extra_cents, item[0]))
     currency = session.get_one(Organization, job.appointment.organization_id).currency
     best = enumerate(found[:limit])
     items = [
         _slot(settings, job, window, insertion, currency, now, index) for index, (window, insertion) in best
     ]
-    return Slots(tuple(items), (), ())
+    return tuple(items)
 
 
 def _windows(job: Job, day: date, zone: ZoneInfo, now: datetime) -> list[Window]:
