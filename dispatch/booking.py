@@ -11,7 +11,7 @@ from dispatch.events import Actor, record
 from dispatch.holds import chosen_window, release_all
 from dispatch.links import open_tracking
 from dispatch.offer import OPEN, Offer, OfferStatus
-from dispatch.placing import keep, take_out
+from dispatch.placing import Placed, keep, note_placed, take_out
 from dispatch.planning import Job, Window, job_of
 from dispatch.promise import PromiseKind, enter
 from dispatch.service_request import ServiceRequest
@@ -35,7 +35,7 @@ def book(
         raise AlreadyBooked()
     appointment.require(Status.UNASSIGNED, Status.SCHEDULED, Status.DISPATCHED)
     window = chosen_window(session, settings, appointment, slot_id, hold_id, now)
-    _keep_anew(session, settings, appointment, window, by, now)
+    placed = _keep_anew(session, settings, appointment, window, by, now)
     promise(session, settings, appointment, window, PromiseKind.GIVEN, by, now)
     session.add(appointment)
     record(
@@ -48,6 +48,7 @@ def book(
         after=window_fields(window),
     )
     session.flush()
+    note_placed(session, settings, job_of(session, appointment), placed)
     return appointment
 
 
@@ -102,14 +103,15 @@ def plan_anew(
 
 def _keep_anew(
     session: Session, settings: Settings, appointment: Appointment, window: Window, by: Actor, now: datetime
-) -> None:
+) -> Placed:
     """Plans the visit for a window, whatever was agreed, asked or pinned before. Raises `SlotTaken`."""
     supersede_offers(session, appointment, by, now)
     appointment.pinned = appointment.pinned_time = False
     appointment.agreed_start = None
-    keep(session, settings, job_of(session, appointment), window, now)
+    placed = keep(session, settings, job_of(session, appointment), window, now)
     if appointment.status is not Status.SCHEDULED:
         appointment.move(Status.SCHEDULED)
+    return placed
 
 
 def cancel(

@@ -125,7 +125,8 @@ def rewrite(session: Session, old: Sequence[CalendarBlock], new: Iterable[Calend
     ids = [block.id for block in old]
     written = list(new)
     for block in old:
-        session.expunge(block)
+        if block in session:
+            session.expunge(block)
     try:
         with session.begin_nested():
             session.exec(delete(CalendarBlock).where(col(CalendarBlock.id).in_(ids)))

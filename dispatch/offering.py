@@ -125,10 +125,10 @@ def _asked_engagement(session: Session, technician: Technician, organization_id:
 
 def _plan_with(session: Session, settings: Settings, job: Job, technician: Technician, now: datetime) -> None:
     try:
-        retimed = place(session, settings, job, ahead_of(_window(session, job), now), technician.no)
+        placed = place(session, settings, job, ahead_of(_window(session, job), now), technician.no)
     except SlotTaken as error:
         raise NoLongerFits(detail="The visit does not fit into this technician's calendar.") from error
-    note_retimed(session, retimed, SYSTEM, now)
+    note_retimed(session, placed.retimed, SYSTEM, now)
 
 
 def _window(session: Session, job: Job) -> Window:

@@ -1,6 +1,7 @@
 """Taking time in calendars and giving it back: the steps that booking, holds and offers share."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,9 @@ from dispatch.planning import (
     WorkingDay,
     is_routed,
     load_standing,
+    narrowed,
     range_of,
+    with_promised,
     with_visit,
     without_visit,
     write_plan,
@@ -27,7 +30,7 @@ from dispatch.slots import Slot, best_slots
 from dispatch.standing import SHIFT_BEFORE, Opening, calendars_of
 from dispatch.technician import Technician
 from dispatch.territory import Territory
-from optimizer import Infeasible, recommend
+from optimizer import Infeasible, Plan, recommend
 
 ATTEMPTS = 20
 """How often a booking looks again when a calendar changed under its hands."""
@@ -42,25 +45,32 @@ def ahead_of(window: Window, now: datetime) -> Window:
     return max(window[0], now), window[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a visit went. retimed: the other visits that start at another time now. day, plan: as read and as written.
+    stamp: of the technician's calendar as it was, where it had been remembered and need not be read again."""
+
+    retimed: list[Appointment]
+    day: WorkingDay
+    plan: Plan
+    stamp: int | None
+
+
 def place(
     session: Session, settings: Settings, job: Job, window: Window, technician_no: int | None = None
-) -> list[Appointment]:
+) -> Placed:
     """Finds where the visit costs least in the window, among all or with the given technician, and takes the time.
-    Looks again where a calendar changed meanwhile. Gives back the other visits that it re-timed. Raises `SlotTaken`
-    where nobody can keep the window."""
+    Looks again where a calendar changed meanwhile. Raises `SlotTaken` where nobody can keep the window."""
     zone = ZoneInfo(session.get_one(Territory, job.appointment.territory_id).time_zone)
     for _ in range(ATTEMPTS):
-        chosen, range_ = technician_no, range_of([window], zone)
-        if chosen is None:
-            opening = _cheapest(session, settings, job, window, zone)
-            chosen = opening.technician_no
-            begins, ends = (
-                datetime.fromtimestamp(at, UTC) for at in (opening.hours.start, opening.hours.end)
-            )
-            range_ = min(begins, range_[0]), max(ends, range_[1])
+        opening = _cheapest(session, settings, job, window, zone) if technician_no is None else None
         try:
             with session.begin_nested():
-                return _place_with(session, settings, job, window, chosen, range_)
+                if opening is not None:
+                    return _place_in(session, settings, job, window, opening, zone)
+                assert technician_no is not None
+                day = _read(session, settings, job, window, technician_no, range_of([window], zone))
+                return _place_on(session, job, window, day)
         except CalendarMoved:
             session.expire_all()
             if technician_no is not None:
@@ -79,21 +89,56 @@ def _cheapest(session: Session, settings: Settings, job: Job, window: Window, zo
     return found[0]
 
 
-def _place_with(
+def _place_in(
+    session: Session, settings: Settings, job: Job, window: Window, opening: Opening, zone: ZoneInfo
+) -> Placed:
+    """Raises `CalendarMoved` where the opening is not there any more."""
+    technician = lock_calendar(session, opening.technician_no)
+    calendars, shift_id = calendars_of(session, job.appointment.organization_id), opening.insertion.shift
+    remembered = calendars.as_read(technician, shift_id)
+    if remembered is not None and job.appointment.technician_no is None:
+        stamp = technician.calendar_stamp
+        day = narrowed(session, settings, remembered, shift_id, technician, job, [window])
+        return replace(_place_on(session, job, window, day), stamp=stamp)
+    range_, hours = range_of([window], zone), opening.hours
+    begins, ends = (datetime.fromtimestamp(at, UTC) for at in (hours.start, hours.end))
+    around = min(begins, range_[0]), max(ends, range_[1])
+    return _place_on(
+        session, job, window, _read(session, settings, job, window, opening.technician_no, around)
+    )
+
+
+def _read(
     session: Session, settings: Settings, job: Job, window: Window, technician_no: int, range_: Window
-) -> list[Appointment]:
-    """range_: what the technician's shift lies in. Raises `CalendarMoved` where there is no room any more."""
+) -> WorkingDay:
+    """The technician's calendar, locked, the visit taken out of another's. range_: what its shift lies in."""
     day = _standing(session, settings, job, window, technician_no, range_)
     elsewhere = day.blocks.get(job.appointment.id)
-    if elsewhere is not None and not is_routed(day, job.appointment.id):
-        take_out(session, settings, job.appointment.organization_id, elsewhere)
-        day = _standing(session, settings, job, window, technician_no, range_)
+    if elsewhere is None or is_routed(day, job.appointment.id):
+        return day
+    take_out(session, settings, job.appointment.organization_id, elsewhere)
+    return _standing(session, settings, job, window, technician_no, range_)
+
+
+def _place_on(session: Session, job: Job, window: Window, day: WorkingDay) -> Placed:
+    """Raises `CalendarMoved` where there is no room."""
     wanted = job.windows_at_place([window])
     found = recommend(day.problem, day.plan, job.appointment.id, wanted)
     if not found.insertions:
         raise CalendarMoved
     plan, touched = with_visit(day, job.appointment.id, found.insertions[0], wanted)
-    return [other for other in write_plan(session, day, plan, touched) if other.id != job.appointment.id]
+    changed = write_plan(session, day, plan, touched)
+    return Placed([other for other in changed if other.id != job.appointment.id], day, plan, None)
+
+
+def note_placed(session: Session, settings: Settings, job: Job, placed: Placed) -> None:
+    """Tells this process's memory of the calendars what a promise that was just booked has changed, so that the next to
+    ask need not read it; called after the last change. Where other visits were moved too, it will read."""
+    if placed.stamp is None or placed.retimed:
+        return
+    (technician,) = placed.day.technicians.values()
+    after = with_promised(settings, placed.day, placed.plan, job)
+    calendars_of(session, job.appointment.organization_id).note(session, technician, placed.stamp, after)
 
 
 def _standing(
@@ -121,15 +166,16 @@ def note_retimed(session: Session, visits: Iterable[Appointment], by: Actor, now
 
 def keep(
     session: Session, settings: Settings, job: Job, window: Window, now: datetime, held: Job | None = None
-) -> None:
+) -> Placed:
     """Takes the time for a customer's window, for the visit or for what only holds it. Raises `SlotTaken` with the next
     best slots."""
     try:
-        retimed = place(session, settings, held or job, ahead_of(window, now))
+        placed = place(session, settings, held or job, ahead_of(window, now))
     except SlotTaken as error:
         others = alternatives(session, settings, job, window, now)
         raise SlotTaken(alternatives=[slot.told() for slot in others]) from error
-    note_retimed(session, retimed, SYSTEM, now)
+    note_retimed(session, placed.retimed, SYSTEM, now)
+    return placed
 
 
 def alternatives(session: Session, settings: Settings, job: Job, window: Window, now: datetime) -> list[Slot]:

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import load_only
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, SQLModel, col, or_, select
 
 from dispatch.appointment import ENDED, UNDER_WAY, Appointment, Status
 from dispatch.calendar import (
@@ -300,44 +300,15 @@ class DayReader:
         return self._rows[key]
 
     def _fixed(self, visit_id: str, block: CalendarBlock) -> Visit:
-        """Time that is taken and not ours to move."""
         assert block.lat is not None
         assert block.lon is not None
-        return Visit(
-            id=visit_id,
-            place=self._place(Place(block.lat, block.lon)),
-            service_s=block.busy_to - block.work_from,
-            windows=(TimeWindow(block.work_from, block.work_from),),
-            pin=Pin(self._technician_ids[block.technician_no], block.work_from),
-        )
+        place = self._place(Place(block.lat, block.lon))
+        return fixed_visit(visit_id, block, place, self._technician_ids[block.technician_no])
 
     def _kept(self, job: Job, block: CalendarBlock, agreed: set[str]) -> Visit:
-        """A visit of ours that keeps its technician; it may move in time unless a person fixed that or it
-        is under way."""
-        appointment = job.appointment
-        fixed = self._fixed(appointment.id, block)
-        if appointment.pinned_time or appointment.status in (*UNDER_WAY, *ENDED):
-            return fixed
-        is_agreed = appointment.status is Status.DISPATCHED or appointment.id in agreed
-        window = self._room(job, block.work_from, is_agreed)
-        return replace(fixed, windows=(window,), pin=Pin(self._technician_ids[block.technician_no]))
-
-    def _room(self, job: Job, work_from: int, is_agreed: bool) -> TimeWindow:
-        """Where the start may move: inside the promise, and within the tolerance of what was agreed with somebody or
-        pinned by a person. Where it stands now always belongs to it."""
-        appointment = job.appointment
-        begin = end = work_from
-        if appointment.window_start is not None and appointment.window_end is not None:
-            begin, end = (
-                job.at_place_from(appointment.window_start),
-                job.at_place_from(appointment.window_end),
-            )
-        if is_agreed or appointment.pinned or not appointment.is_promised:
-            agreed_at = job.at_place_from(appointment.agreed_start) if appointment.agreed_start else work_from
-            nearest, latest = agreed_at - self._tolerance_s, agreed_at + self._tolerance_s
-            begin = max(begin, nearest) if appointment.is_promised else nearest
-            end = min(end, latest) if appointment.is_promised else latest
-        return TimeWindow(min(begin, work_from), max(end, work_from))
+        fixed = self._fixed(job.appointment.id, block)
+        is_agreed = job.appointment.status is Status.DISPATCHED or job.appointment.id in agreed
+        return kept_visit(fixed, job, block, is_agreed, self._tolerance_s)
 
     def _shifts(self) -> tuple[list[Shift], dict[str, str]]:
         """The shifts, and the shift that each block belongs to."""
@@ -393,6 +364,115 @@ class DayReader:
             cents_per_km=engagement.pay_per_km_cents or 0,
             cents_per_visit=engagement.pay_per_visit_cents or 0,
         )
+
+
+def fixed_visit(visit_id: str, block: CalendarBlock, place: int, technician_id: str) -> Visit:
+    """Time that is taken and not ours to move."""
+    return Visit(
+        id=visit_id,
+        place=place,
+        service_s=block.busy_to - block.work_from,
+        windows=(TimeWindow(block.work_from, block.work_from),),
+        pin=Pin(technician_id, block.work_from),
+    )
+
+
+def kept_visit(fixed: Visit, job: Job, block: CalendarBlock, is_agreed: bool, tolerance_s: int) -> Visit:
+    """A visit of ours that keeps its technician; it may move in time unless a person fixed that or it is under way.
+    fixed: the same as `fixed_visit`. is_agreed: with its technician, or asked of one now."""
+    appointment = job.appointment
+    if appointment.pinned_time or appointment.status in (*UNDER_WAY, *ENDED):
+        return fixed
+    assert fixed.pin is not None
+    window = _room(job, block.work_from, is_agreed, tolerance_s)
+    return replace(fixed, windows=(window,), pin=Pin(fixed.pin.technician))
+
+
+def _room(job: Job, work_from: int, is_agreed: bool, tolerance_s: int) -> TimeWindow:
+    """Where the start may move: inside the promise, and within the tolerance of what was agreed with somebody or
+    pinned by a person. Where it stands now always belongs to it."""
+    appointment = job.appointment
+    begin = end = work_from
+    if appointment.window_start is not None and appointment.window_end is not None:
+        begin, end = job.at_place_from(appointment.window_start), job.at_place_from(appointment.window_end)
+    if is_agreed or appointment.pinned or not appointment.is_promised:
+        agreed_at = job.at_place_from(appointment.agreed_start) if appointment.agreed_start else work_from
+        nearest, latest = agreed_at - tolerance_s, agreed_at + tolerance_s
+        begin = max(begin, nearest) if appointment.is_promised else nearest
+        end = min(end, latest) if appointment.is_promised else latest
+    return TimeWindow(min(begin, work_from), max(end, work_from))
+
+
+def narrowed(
+    session: Session,
+    settings: Settings,
+    read: WorkingDay,
+    shift_id: str,
+    technician: Technician,
+    job: Job,
+    windows: Iterable[Window],
+) -> WorkingDay:
+    """One shift of what was read, and one more visit that stands nowhere, to start in one of the windows. technician:
+    whose shift it is, as locked; nothing of its calendar has changed since it was read."""
+    shift = next(shift for shift in read.problem.shifts if shift.id == shift_id)
+    routes = tuple(route for route in read.plan.routes if route.shift == shift_id)
+    routed = [stop.visit for route in routes for stop in route.stops]
+    visit_of = {visit.id: visit for visit in read.problem.visits}
+    places: list[Place] = []
+
+    def placed(place: Place) -> int:
+        places.append(place)
+        return len(places) - 1
+
+    asked = replace(
+        asked_visit(session, job, windows, {technician.no or 0: technician.id}), place=placed(job.place)
+    )
+    visits = [replace(visit_of[id_], place=placed(read.places[visit_of[id_].place])) for id_ in routed]
+    begin, end = (
+        None if place is None else placed(read.places[place])
+        for place in (shift.start_place, shift.end_place)
+    )
+    travel = travel_provider(settings).matrix([Point(place.lat, place.lon) for place in places])
+    return WorkingDay(
+        problem=Problem((*visits, asked), (replace(shift, start_place=begin, end_place=end),), travel),
+        plan=Plan(routes, ()),
+        technicians={technician.id: technician},
+        engagements={technician.id: read.engagements[technician.id]},
+        jobs={id_: read.jobs[id_] for id_ in routed if id_ in read.jobs} | {asked.id: job},
+        blocks={id_: read.blocks[id_] for id_ in routed},
+        versions={technician.id: technician.calendar_version},
+        places=tuple(places),
+        hours={shift_id: read.hours[shift_id]},
+    )
+
+
+def with_promised(settings: Settings, day: WorkingDay, plan: Plan, job: Job) -> WorkingDay:
+    """What a `narrowed` day is read as after `plan` was written and the visit promised: with rows of nobody's session.
+    Right as long as no other visit was moved."""
+    (technician_id,) = day.technicians
+    blocks = {visit_id: apart(day.blocks[visit_id]) for visit_id in _stops(plan, {technician_id})}
+    promised = Job(apart(job.appointment), apart(job.request), apart(job.service))
+    id_ = job.appointment.id
+    place = next(visit.place for visit in day.problem.visits if visit.id == id_)
+    fixed = fixed_visit(id_, blocks[id_], place, technician_id)
+    kept = kept_visit(fixed, promised, blocks[id_], False, settings.start_tolerance_s)
+    visits = tuple(kept if visit.id == id_ else visit for visit in day.problem.visits)
+    return replace(
+        day,
+        problem=replace(day.problem, visits=visits),
+        plan=plan,
+        technicians={technician_id: apart(day.technicians[technician_id])},
+        jobs=day.jobs | {id_: promised},
+        blocks=blocks,
+    )
+
+
+Row = TypeVar("Row", bound=SQLModel)
+
+
+def apart(row: Row) -> Row:
+    """A copy that no session knows."""
+    return type(row)(**row.model_dump())
 
 
 def load_standing(
@@ -694,7 +774,8 @@ def _with_route(plan: Plan, shift_id: str, route: Route | None) -> Plan:
 
 
 def write_plan(session: Session, day: WorkingDay, plan: Plan, touched: Iterable[str]) -> list[Appointment]:
-    """Makes the calendars of the technicians `touched` what the plan has for them over this day.
+    """Makes the calendars of the technicians `touched` what the plan has for them over this day, which has the blocks
+    that were written, afterwards.
 
     Their calendars are claimed first: raises `CalendarMoved` if one, or a visit in it, changed since it was read.
     Visits that the plan serves are planned anew and given back if their technician or time changed; what it leaves out
@@ -716,11 +797,13 @@ def write_plan(session: Session, day: WorkingDay, plan: Plan, touched: Iterable[
         [day.blocks[visit_id] for visit_id in sorted(leaving)],
         [block for visit_id, block in new.items() if visit_id not in same],
     )
-    changed = [
-        day.jobs[visit_id].appointment
+    day.blocks.update({visit_id: block for visit_id, block in new.items() if visit_id not in same})
+    planned = [
+        (_here(session, day.jobs[visit_id]), day.technicians[technician_id], stop)
         for visit_id, (technician_id, stop) in after.items()
-        if visit_id in day.jobs and _replan(day.jobs[visit_id], day.technicians[technician_id], stop)
+        if visit_id in day.jobs and _differs(day.jobs[visit_id], day.technicians[technician_id], stop)
     ]
+    changed = [job.appointment for job, technician, stop in planned if _replan(job, technician, stop)]
     session.add_all(changed)
     session.flush()
     return changed
@@ -779,6 +862,20 @@ def _is_where(block: CalendarBlock, standing: CalendarBlock | None) -> bool:
         getattr(block, name) == getattr(standing, name)
         for name in ("technician_no", "busy_from", "work_from", "busy_to")
     )
+
+
+def _here(session: Session, job: Job) -> Job:
+    """The job with its appointment as the session has it."""
+    if job.hold_id is not None or job.appointment in session:
+        return job
+    return replace(job, appointment=session.get_one(Appointment, job.appointment.id))
+
+
+def _differs(job: Job, technician: Technician, stop: Stop) -> bool:
+    """Whether the stop is not as the visit has it."""
+    appointment = job.appointment
+    has = (appointment.technician_no, appointment.scheduled_start, appointment.travel_s, appointment.travel_m)
+    return has != (technician.no, job.start_of(stop.start), stop.travel_s, stop.travel_m)
 
 
 def _replan(job: Job, technician: Technician, stop: Stop) -> bool:

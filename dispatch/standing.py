@@ -62,27 +62,32 @@ class Opening:
 @dataclass
 class _Day:
     """The shifts that begin on one day of UTC. stamps: by technician number, of the calendars that were read. shifts:
-    by technician number their ids; owner: the other way round. foreign: by shift, which of its stops are not the
-    organization's."""
+    by technician number their ids; owner: the other way round. source: by shift, what was read. foreign: by shift,
+    which of its stops are not the organization's."""
 
     routes: StandingRoutes = field(default_factory=StandingRoutes)
     stamps: dict[int, int] = field(default_factory=dict)
     shifts: dict[int, list[str]] = field(default_factory=dict)
     owner: dict[str, int] = field(default_factory=dict)
+    source: dict[str, WorkingDay] = field(default_factory=dict)
     foreign: dict[str, tuple[bool, ...]] = field(default_factory=dict)
 
     def forget(self, numbers: Iterable[int]) -> None:
         for no in numbers:
             self.stamps.pop(no, None)
-            self.routes.drop(self.shifts.pop(no, []))
+            self._drop(self.shifts.pop(no, []))
+
+    def _drop(self, shift_ids: Iterable[str]) -> None:
+        for shift_id in shift_ids:
+            self.routes.drop([shift_id])
+            del self.owner[shift_id], self.source[shift_id], self.foreign[shift_id]
 
     def put(self, read: WorkingDay, shifts: Sequence[Shift]) -> None:
         """Those shifts of what was read, with their routes, in the place of all that their technicians had."""
         chosen = {shift.id for shift in shifts}
         for technician in read.technicians.values():
             assert technician.no is not None
-            gone = [shift_id for shift_id in self.shifts.pop(technician.no, []) if shift_id not in chosen]
-            self.routes.drop(gone)
+            self._drop(shift_id for shift_id in self.shifts.pop(technician.no, []) if shift_id not in chosen)
         if not shifts:
             return
         routes = tuple(route for route in read.plan.routes if route.shift in chosen)
@@ -95,8 +100,16 @@ class _Day:
             no = read.technicians[shift.technician].no
             assert no is not None
             self.shifts.setdefault(no, []).append(shift.id)
-            self.owner[shift.id] = no
+            self.owner[shift.id], self.source[shift.id] = no, read
             self.foreign[shift.id] = tuple(visit_id not in read.jobs for visit_id in stops.get(shift.id, []))
+
+    def replace_route(self, after: WorkingDay) -> None:
+        """The one shift of `after` has another route than before."""
+        (shift,) = after.problem.shifts
+        others = [shift_id for shift_id in self.shifts[self.owner[shift.id]] if shift_id != shift.id]
+        self.shifts[self.owner[shift.id]] = []
+        self.put(after, [shift])
+        self.shifts[self.owner[shift.id]] += others
 
     def openings(self, asked: "_Asked") -> Iterator[Opening]:
         """For each window that some shift of this day can keep, the cheapest."""
@@ -148,6 +161,35 @@ class Calendars:
                 for opening in openings
                 if windows[opening.window][0].astimezone(zone).date() not in kept
             ]
+
+    def as_read(self, technician: Technician, shift_id: str) -> WorkingDay | None:
+        """What was read when the shift was, if the technician's calendar, which the caller has locked, is still the
+        same; else None."""
+        with self._lock:
+            for day in self._days.values():
+                if (
+                    shift_id in day.source
+                    and day.stamps.get(day.owner[shift_id]) == technician.calendar_stamp
+                ):
+                    return day.source[shift_id]
+        return None
+
+    def note(self, session: Session, technician: Technician, was: int, after: WorkingDay) -> None:
+        """The shift of `after` is so from now on, and nothing else of the calendar has changed since its stamp was
+        `was`: the next to ask need not read it again. Called by whoever has the calendar locked, after its last
+        change."""
+        no = technician.no
+        query = select(Technician.calendar_stamp).where(Technician.no == no)
+        stamp = session.connection().execute(query).scalar_one()
+        (shift,) = after.problem.shifts
+        assert no is not None
+        with self._lock:
+            for day in self._days.values():
+                if day.stamps.get(no) != was:
+                    continue
+                if shift.id in day.source:
+                    day.replace_route(after)
+                day.stamps[no] = stamp
 
     def _parts(
         self,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlmodel import select
 
 from dispatch import booking, holds
@@ -306,3 +306,22 @@ def test_another_day_has_hours_of_its_own(world: World) -> None:
 
     items = find_slots(world.session, world.settings, second, DAYS[0], DAYS[1], NOW).items
     assert {slot.start.astimezone(ZONE).date() for slot in items} == {DAYS[1]}
+
+
+def test_who_books_leaves_what_is_remembered_as_it_stands(world: World) -> None:
+    a_crew(world)
+    asked = world.job(world.service(hours=1), 2)
+    remembered(world, asked)
+    read: list[str] = []
+
+    def note(_c: object, _k: object, statement: str, *_rest: object) -> None:
+        read.append(statement)
+
+    for which in range(4):
+        assert book_first(world, 3 + which, which=2 * which) is not None
+        event.listen(world.session.get_bind(), "before_cursor_execute", note)
+        found = remembered(world, asked)
+        event.remove(world.session.get_bind(), "before_cursor_execute", note)
+        assert found == read_anew(world, asked)
+    assert any("calendar_stamp" in statement for statement in read)
+    assert [statement for statement in read if "FROM calendar_block" in statement] == []
