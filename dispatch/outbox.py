@@ -183,9 +183,9 @@ def _promised(cause: _Cause, kind: Kind) -> None:
     """A promise is told once: a plan that finds another technician for it makes no news."""
     revision = cause.appointment.promise_revision
     occasion = f"promise/{revision}"
-    if _is_known(cause.session, cause.appointment.id, occasion):
-        return
-    if revision > 1:
+    if revision > 1:  # before the first, there is nothing to drop, and what is known is not written twice
+        if _is_known(cause.session, cause.appointment.id, occasion):
+            return
         cause.drop("superseded")
     zone = ZoneInfo(cause.session.get_one(Territory, cause.appointment.territory_id).time_zone)
     assert cause.appointment.window_start is not None
