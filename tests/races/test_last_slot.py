@@ -2,7 +2,7 @@
 
 Each round has a watch of its own with room for one visit (see `city`). In every other round all want the same window,
 in the others each wants one of three that overlap in part. Who lost competes again in the next round.
-DISPATCH_RACE_ROUNDS says how many rounds there are: 10 by default, some minutes for both databases; `make nightly` has 1,000.
+DISPATCH_RACE_ROUNDS says how many rounds there are, 10 by default; `make nightly` has 1,000.
 """
 
 import os
