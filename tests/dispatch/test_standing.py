@@ -218,7 +218,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(CHANGES), st.integers(0, 59)), min_si
 
 @given(steps=STEPS)
 @hypothesis_settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
