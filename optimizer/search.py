@@ -32,6 +32,7 @@ from optimizer.proximity import near, side_by_side
 from optimizer.recombination import Incumbent, recombine
 from optimizer.ruin_recreate import FEW_SHIFTS_FIRST
 from optimizer.schedule import refresh, route_of
+from optimizer.standing import warm as warm_standing
 from optimizer.travel import warm as warm_travel
 from optimizer.unserved import explain_unserved
 from optimizer.zones import Team
@@ -484,6 +485,7 @@ def warm(*, links: bool = False) -> None:
     """Compiles the kernels, or loads them from the cache on disk, by solving a few visits. Takes a minute the first
     time and a second later; with those of crews and orders (links) twice as long."""
     warm_travel()
+    warm_standing()
     shifts, day = FEWEST_ROUTES_A_ZONE * 2, TimeWindow(0, 3600)
     travel = np.full((2, 2), 60, np.int32)
     visits = tuple(Visit(f"visit {n}", n % 2, 60, (day,)) for n in range(shifts))

@@ -18,9 +18,9 @@ from optimizer.eligibility import UNLIMITED, Fleet, broken_rules
 from optimizer.insertion import Insertion, PreparedRoutes, insertions_into
 from optimizer.kernel import allocating_kernel
 from optimizer.plan import Plan
-from optimizer.problem import InvalidProblem, Problem, Shift, TravelMatrix, Visit, Weights
+from optimizer.problem import Break, InvalidProblem, Problem, Shift, TimeWindow, TravelMatrix, Visit, Weights
 from optimizer.schedule import NODE, ROW, SPOT, Routes, has_room
-from optimizer.travel import Place, ground_points
+from optimizer.travel import Geodesic, Place, ground_points
 
 ASKED, NOWHERE = 0, 1
 """The places of the visit that is asked about, and of an open start or end, at no distance from anywhere."""
@@ -348,3 +348,16 @@ def _room(shifts: int, stops: int, breaks: int) -> tuple[ProblemArrays, Routes]:
         load=np.zeros((shifts, 0), np.int64),
     )
     return arrays, routes
+
+
+def warm() -> None:
+    """Compiles the kernels of this file, or loads them from the cache on disk."""
+    places = [Place(40.7, -74.0), Place(40.8, -74.0)]
+    day = TimeWindow(0, 3600)
+    shift = Shift("shift", "technician", day, 0, 0, breaks=(Break(day, 60),))
+    standing = StandingRoutes()
+    standing.put(Problem((), (shift,), Geodesic().matrix(places)), Plan((), ()), places)
+    opens, closes = np.array([0]), np.array([3600])
+    standing.cheapest(
+        Visit("visit", 0, 60, (day,)), ground_points(places[:1]), opens, closes, Geodesic().ways
+    )
