@@ -6,8 +6,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Exists, exists, false, func
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import Exists, exists, func
+from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from dispatch.appointment import Appointment, Status
@@ -24,7 +24,7 @@ from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
 from dispatch.shift import WorkingTime, local_day, working_times
 from dispatch.technician import Duty, Engagement, EngagementStatus, Technician
-from dispatch.territory import Territory, territories
+from dispatch.territory import Territory, begins_on
 from optimizer import Reason, Recommendation
 from optimizer.insertion import PreparedRoutes
 
@@ -254,20 +254,12 @@ def appointments_like(session: Session, organization_id: str, wish: VisitWish) -
     if wish.territory_id is not None:
         query = query.where(Appointment.territory_id == wish.territory_id)
     if wish.from_ is not None or wish.to is not None:
-        everywhere = territories(session, organization_id)
-        query = query.where(or_(false(), *(_begins_on(territory, wish) for territory in everywhere)))
+        begins = func.coalesce(col(Appointment.scheduled_start), col(Appointment.window_start))
+        on_days = begins_on(
+            session, organization_id, col(Appointment.territory_id), begins, wish.from_, wish.to
+        )
+        query = query.where(on_days)
     return query
-
-
-def _begins_on(territory: Territory, wish: VisitWish) -> ColumnElement[bool]:
-    zone = ZoneInfo(territory.time_zone)
-    begins = func.coalesce(col(Appointment.scheduled_start), col(Appointment.window_start))
-    holds = col(Appointment.territory_id) == territory.id
-    if wish.from_ is not None:
-        holds = holds & (begins >= local_day(wish.from_, zone)[0])
-    if wish.to is not None:
-        holds = holds & (begins < local_day(wish.to, zone)[1])
-    return holds
 
 
 # Duty and positions

@@ -8,18 +8,15 @@ left without result), `withdrawn` when the visit is cancelled before any of thes
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, false
-from sqlmodel import Field, Session, SQLModel, col, or_, select
+from sqlmodel import Field, Session, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from dispatch.appointment import Appointment
 from dispatch.columns import enum_type
 from dispatch.events import Actor
 from dispatch.ids import new_id
-from dispatch.shift import local_day
-from dispatch.territory import Territory, territories
+from dispatch.territory import begins_on
 
 
 class PromiseKind(StrEnum):
@@ -103,16 +100,13 @@ def lines_like(session: Session, organization_id: str, wish: LedgerWish) -> Sele
     if wish.territory_id is not None:
         query = query.where(Appointment.territory_id == wish.territory_id)
     if wish.from_ is not None or wish.to is not None:
-        everywhere = territories(session, organization_id)
-        query = query.where(or_(false(), *(_begins_on(territory, wish) for territory in everywhere)))
+        on_days = begins_on(
+            session,
+            organization_id,
+            col(Appointment.territory_id),
+            col(Promise.window_start),
+            wish.from_,
+            wish.to,
+        )
+        query = query.where(on_days)
     return query
-
-
-def _begins_on(territory: Territory, wish: LedgerWish) -> ColumnElement[bool]:
-    zone = ZoneInfo(territory.time_zone)
-    holds = col(Appointment.territory_id) == territory.id
-    if wish.from_ is not None:
-        holds = holds & (col(Promise.window_start) >= local_day(wish.from_, zone)[0])
-    if wish.to is not None:
-        holds = holds & (col(Promise.window_start) < local_day(wish.to, zone)[1])
-    return holds

@@ -9,13 +9,14 @@ from shapely.affinity import translate
 from shapely.errors import ShapelyError
 from shapely.geometry import Point, Polygon, shape
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import JSON
+from sqlalchemy import JSON, ColumnElement, SQLColumnExpression, and_, false, or_, true
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from dispatch.errors import Conflict, Invalid, OutsideTerritories
 from dispatch.ids import new_id
 from dispatch.organization import Organization
 from dispatch.places import Place
+from dispatch.shift import local_day
 
 LEAST_OVERLAP = 1e-12
 """Square degrees: what rounding makes of a shared border is less."""
@@ -129,3 +130,27 @@ def territory_at(session: Session, organization_id: str, place: Place) -> Territ
         if territory.contains(place):
             return territory
     raise OutsideTerritories()
+
+
+def begins_on(
+    session: Session,
+    organization_id: str,
+    territory_id: SQLColumnExpression[str],
+    begins: SQLColumnExpression[Any],
+    from_: date | None,
+    to: date | None,
+) -> ColumnElement[bool]:
+    """Whether an instant lies on the days from `from_` to `to`, both included, as its territory counts them; for the
+    organization's territories alone. territory_id, begins: columns of the query."""
+    everywhere = territories(session, organization_id)
+    return or_(
+        false(), *((territory_id == each.id) & _within(each, begins, from_, to) for each in everywhere)
+    )
+
+
+def _within(
+    territory: Territory, begins: SQLColumnExpression[Any], from_: date | None, to: date | None
+) -> ColumnElement[bool]:
+    zone = ZoneInfo(territory.time_zone)
+    after = true() if from_ is None else begins >= local_day(from_, zone)[0]
+    return and_(after, true() if to is None else begins < local_day(to, zone)[1])
