@@ -67,7 +67,7 @@ class _Day:
 
     routes: StandingRoutes = field(default_factory=StandingRoutes)
     stamps: dict[int, int] = field(default_factory=dict)
-    shifts: dict[int, list[str]] = field(default_factory=dict)
+    shifts: dict[int, set[str]] = field(default_factory=dict)
     owner: dict[str, int] = field(default_factory=dict)
     source: dict[str, WorkingDay] = field(default_factory=dict)
     foreign: dict[str, tuple[bool, ...]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class _Day:
     def forget(self, numbers: Iterable[int]) -> None:
         for no in numbers:
             self.stamps.pop(no, None)
-            self._drop(self.shifts.pop(no, []))
+            self._drop(self.shifts.pop(no, set()))
 
     def _drop(self, shift_ids: Iterable[str]) -> None:
         for shift_id in shift_ids:
@@ -87,9 +87,13 @@ class _Day:
         chosen = {shift.id for shift in shifts}
         for technician in read.technicians.values():
             assert technician.no is not None
-            self._drop(shift_id for shift_id in self.shifts.pop(technician.no, []) if shift_id not in chosen)
-        if not shifts:
-            return
+            self._drop(self.shifts.pop(technician.no, set()) - chosen)
+        if shifts:
+            self.enter(read, shifts)
+
+    def enter(self, read: WorkingDay, shifts: Sequence[Shift]) -> None:
+        """Those shifts of what was read, with their routes, beside all others."""
+        chosen = {shift.id for shift in shifts}
         routes = tuple(route for route in read.plan.routes if route.shift in chosen)
         stops = {route.shift: [stop.visit for stop in route.stops] for route in routes}
         routed = {visit_id for visit_ids in stops.values() for visit_id in visit_ids}
@@ -99,17 +103,9 @@ class _Day:
         for shift in shifts:
             no = read.technicians[shift.technician].no
             assert no is not None
-            self.shifts.setdefault(no, []).append(shift.id)
+            self.shifts.setdefault(no, set()).add(shift.id)
             self.owner[shift.id], self.source[shift.id] = no, read
             self.foreign[shift.id] = tuple(visit_id not in read.jobs for visit_id in stops.get(shift.id, []))
-
-    def replace_route(self, after: WorkingDay) -> None:
-        """The one shift of `after` has another route than before."""
-        (shift,) = after.problem.shifts
-        others = [shift_id for shift_id in self.shifts[self.owner[shift.id]] if shift_id != shift.id]
-        self.shifts[self.owner[shift.id]] = []
-        self.put(after, [shift])
-        self.shifts[self.owner[shift.id]] += others
 
     def openings(self, asked: "_Asked") -> Iterator[Opening]:
         """For each window that some shift of this day can keep, the cheapest."""
@@ -188,7 +184,7 @@ class Calendars:
                 if day.stamps.get(no) != was:
                     continue
                 if shift.id in day.source:
-                    day.replace_route(after)
+                    day.enter(after, [shift])
                 day.stamps[no] = stamp
 
     def _parts(
