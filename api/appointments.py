@@ -92,8 +92,8 @@ class AppointmentOut(Answer):
         """As the caller may see them."""
         session, principal = context.session(), context.principal()
         events = events_by_subject(session, [row.id for row in rows])
-        numbers = {row.technician_no for row in rows if row.technician_no is not None}
-        people = technicians_by_no(session, sorted(numbers))
+        shown = [row.technician_no for row in rows if shows_technician(principal, row)]
+        people = technicians_by_no(session, sorted({no for no in shown if no is not None}))
         return [
             cls.model_validate(
                 row.model_dump()

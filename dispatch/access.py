@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session, SQLModel, col, select
 
-from dispatch.appointment import HELD_BY_TECHNICIAN, Appointment, Status, appointment_of
+from dispatch.appointment import HELD_BY_TECHNICIAN, Appointment, Status
 from dispatch.errors import InvalidSlot, NotFound, UnknownReference
 from dispatch.events import Actor, Event
 from dispatch.hold import Hold
@@ -19,6 +19,7 @@ from dispatch.offer import Offer
 from dispatch.organization import Organization
 from dispatch.placing import lock_visit
 from dispatch.plan_run import PlanRun
+from dispatch.planning import asked_job
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
 from dispatch.slots import slot_request
@@ -87,7 +88,10 @@ def appointment_of_request(session: Session, principal: Principal, request_id: s
         request = request_of(session, principal, request_id)
     except NotFound as error:
         raise UnknownReference("service_request_id") from error
-    return appointment_of_caller(session, principal, appointment_of(session, request.id).id, change=True)
+    job, _ = asked_job(session, request)
+    locked = lock_visit(session, job.appointment.id, job.appointment)
+    assert locked is not None
+    return locked
 
 
 def request_of_slot(
@@ -201,6 +205,8 @@ def _public(fields: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def technicians_by_no(session: Session, numbers: list[int]) -> dict[int, Technician]:
     """By number."""
+    if not numbers:
+        return {}
     found = session.exec(select(Technician).where(col(Technician.no).in_(numbers))).all()
     return {technician.no: technician for technician in found if technician.no is not None}
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.orm import load_only
+from sqlalchemy.orm import load_only, object_session
 from sqlmodel import Session, SQLModel, col, or_, select
 
 from dispatch.appointment import ENDED, UNDER_WAY, Appointment, Status
@@ -30,6 +30,7 @@ from dispatch.calendar import (
 )
 from dispatch.catalogue import Service
 from dispatch.offer import OPEN, Offer, OfferStatus
+from dispatch.organization import Organization
 from dispatch.places import Place, place_of
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
@@ -174,12 +175,11 @@ def merged(windows: Iterable[Window]) -> list[Window]:
 
 
 def asked_visit(
-    session: Session, job: Job, windows: Iterable[Window], technician_ids: Mapping[int, str]
+    job: Job, windows: Iterable[Window], technician_ids: Mapping[int, str], declined: Collection[int] = ()
 ) -> Visit:
     """A visit for any technician who may, to start in one of the windows; its place is not said. technician_ids: by
-    number, of those who are there."""
+    number, of those who are there. declined: the numbers of those who may not (`declined_by`)."""
     request, appointment = job.request, job.appointment
-    declined = _declined(session, appointment.id)
 
     def named(numbers: Iterable[int | None]) -> frozenset[str]:
         return frozenset(technician_ids[no] for no in numbers if no is not None and no in technician_ids)
@@ -243,14 +243,14 @@ class DayReader:
         ]
         ids = [block.appointment_id for block in blocks if block.appointment_id]
         jobs = jobs_by_id(self._session, ids, briefly=self._briefly)
-        agreed = _with_open_offer(self._session, list(jobs))
+        asked = _with_open_offer(self._session, list(jobs))
         for block in blocks:
             job = jobs.get(block.appointment_id or "")
             if job is None or job.appointment.organization_id != self._organization_id:
                 visit = self._fixed(block.appointment_id or block.id, block)
             else:
                 is_begun = fixed_before is not None and job.start_of(block.work_from) < fixed_before
-                visit = self._fixed(job.appointment.id, block) if is_begun else self._kept(job, block, agreed)
+                visit = self._fixed(job.appointment.id, block) if is_begun else self._kept(job, block, asked)
                 self._jobs[visit.id] = job
             self._visits[visit.id] = visit
             self._standing[visit.id] = block
@@ -259,7 +259,8 @@ class DayReader:
         """One more visit, for any technician who may, to start in one of the windows. Where its block
         stands in a calendar and was not kept, it is where the plan begins."""
         appointment = job.appointment
-        visit = asked_visit(self._session, job, windows, self._technician_ids)
+        declined = declined_by(self._session, appointment.id)
+        visit = asked_visit(job, windows, self._technician_ids, declined)
         visit = replace(visit, place=self._place(job.place))
         self._visits[visit.id] = visit
         self._jobs[visit.id] = job
@@ -305,10 +306,9 @@ class DayReader:
         place = self._place(Place(block.lat, block.lon))
         return fixed_visit(visit_id, block, place, self._technician_ids[block.technician_no])
 
-    def _kept(self, job: Job, block: CalendarBlock, agreed: set[str]) -> Visit:
+    def _kept(self, job: Job, block: CalendarBlock, asked: set[str]) -> Visit:
         fixed = self._fixed(job.appointment.id, block)
-        is_agreed = job.appointment.status is Status.DISPATCHED or job.appointment.id in agreed
-        return kept_visit(fixed, job, block, is_agreed, self._tolerance_s)
+        return kept_visit(fixed, job, block, job.appointment.id in asked, self._tolerance_s)
 
     def _shifts(self) -> tuple[list[Shift], dict[str, str]]:
         """The shifts, and the shift that each block belongs to."""
@@ -377,10 +377,11 @@ def fixed_visit(visit_id: str, block: CalendarBlock, place: int, technician_id: 
     )
 
 
-def kept_visit(fixed: Visit, job: Job, block: CalendarBlock, is_agreed: bool, tolerance_s: int) -> Visit:
+def kept_visit(fixed: Visit, job: Job, block: CalendarBlock, is_asked: bool, tolerance_s: int) -> Visit:
     """A visit of ours that keeps its technician; it may move in time unless a person fixed that or it is under way.
-    fixed: the same as `fixed_visit`. is_agreed: with its technician, or asked of one now."""
+    fixed: the same as `fixed_visit`. is_asked: whether an answer of its technician is awaited."""
     appointment = job.appointment
+    is_agreed = is_asked or appointment.status is Status.DISPATCHED
     if appointment.pinned_time or appointment.status in (*UNDER_WAY, *ENDED):
         return fixed
     assert fixed.pin is not None
@@ -404,7 +405,6 @@ def _room(job: Job, work_from: int, is_agreed: bool, tolerance_s: int) -> TimeWi
 
 
 def narrowed(
-    session: Session,
     settings: Settings,
     read: WorkingDay,
     shift_id: str,
@@ -413,7 +413,7 @@ def narrowed(
     windows: Iterable[Window],
 ) -> WorkingDay:
     """One shift of what was read, and one more visit that stands nowhere, to start in one of the windows. technician:
-    whose shift it is, as locked; nothing of its calendar has changed since it was read."""
+    who may make it and whose shift it is, as locked; nothing of its calendar has changed since it was read."""
     shift = next(shift for shift in read.problem.shifts if shift.id == shift_id)
     routes = tuple(route for route in read.plan.routes if route.shift == shift_id)
     routed = [stop.visit for route in routes for stop in route.stops]
@@ -424,9 +424,8 @@ def narrowed(
         places.append(place)
         return len(places) - 1
 
-    asked = replace(
-        asked_visit(session, job, windows, {technician.no or 0: technician.id}), place=placed(job.place)
-    )
+    asked = asked_visit(job, windows, {technician.no or 0: technician.id})
+    asked = replace(asked, place=placed(job.place))
     visits = [replace(visit_of[id_], place=placed(read.places[visit_of[id_].place])) for id_ in routed]
     begin, end = (
         None if place is None else placed(read.places[place])
@@ -446,23 +445,31 @@ def narrowed(
     )
 
 
-def with_promised(settings: Settings, day: WorkingDay, plan: Plan, job: Job) -> WorkingDay:
-    """What a `narrowed` day is read as after `plan` was written and the visit promised: with rows of nobody's session.
-    Right as long as no other visit was moved."""
+def with_written(
+    session: Session, settings: Settings, day: WorkingDay, plan: Plan, promised: Job, retimed: Sequence[Job]
+) -> WorkingDay:
+    """What a `narrowed` day is read as after `plan` was written, with the visit that was promised and those that start
+    at another time for it: with rows of nobody's session."""
     (technician_id,) = day.technicians
     blocks = {visit_id: apart(day.blocks[visit_id]) for visit_id in _stops(plan, {technician_id})}
-    promised = Job(apart(job.appointment), apart(job.request), apart(job.service))
-    id_ = job.appointment.id
-    place = next(visit.place for visit in day.problem.visits if visit.id == id_)
-    fixed = fixed_visit(id_, blocks[id_], place, technician_id)
-    kept = kept_visit(fixed, promised, blocks[id_], False, settings.start_tolerance_s)
-    visits = tuple(kept if visit.id == id_ else visit for visit in day.problem.visits)
+    jobs = {
+        job.appointment.id: Job(apart(job.appointment), apart(job.request), apart(job.service))
+        for job in (promised, *retimed)
+    }
+    asked = _with_open_offer(session, [job.appointment.id for job in retimed]) if retimed else ()
+    place_of_visit = {visit.id: visit.place for visit in day.problem.visits}
+
+    def kept(id_: str) -> Visit:
+        fixed = fixed_visit(id_, blocks[id_], place_of_visit[id_], technician_id)
+        return kept_visit(fixed, jobs[id_], blocks[id_], id_ in asked, settings.start_tolerance_s)
+
+    visits = tuple(kept(visit.id) if visit.id in jobs else visit for visit in day.problem.visits)
     return replace(
         day,
         problem=replace(day.problem, visits=visits),
         plan=plan,
         technicians={technician_id: apart(day.technicians[technician_id])},
-        jobs=day.jobs | {id_: promised},
+        jobs=day.jobs | jobs,
         blocks=blocks,
     )
 
@@ -471,8 +478,8 @@ Row = TypeVar("Row", bound=SQLModel)
 
 
 def apart(row: Row) -> Row:
-    """A copy that no session knows."""
-    return type(row)(**row.model_dump())
+    """The row as no session knows it: a copy, where one does."""
+    return type(row)(**row.model_dump()) if object_session(row) is not None else row
 
 
 def load_standing(
@@ -588,6 +595,21 @@ def job_of(session: Session, appointment: Appointment) -> Job:
     return Job(appointment, request, session.get_one(Service, request.service_id))
 
 
+def asked_job(session: Session, request: ServiceRequest) -> tuple[Job, Territory]:
+    """The visit of a request and its territory, in one query with its organization; who gets these rows from the
+    session later finds them there."""
+    zone_alone: Any = (Territory.organization_id, Territory.time_zone)
+    query = (
+        select(Appointment, Service, Territory, Organization)
+        .where(ServiceRequest.id == request.id, Appointment.service_request_id == ServiceRequest.id)
+        .where(Service.id == ServiceRequest.service_id, Territory.id == ServiceRequest.territory_id)
+        .where(Organization.id == ServiceRequest.organization_id)
+        .options(load_only(*zone_alone))
+    )
+    appointment, service, territory, _ = session.exec(query).one()
+    return Job(appointment, request, service), territory
+
+
 def _working_people(
     session: Session, organization_id: str, technician_nos: Collection[int] | None, *, lock: bool = False
 ) -> list[tuple[Technician, Engagement]]:
@@ -631,7 +653,7 @@ def _with_open_offer(session: Session, appointment_ids: Sequence[str]) -> set[st
     return set(session.exec(query))
 
 
-def _declined(session: Session, appointment_id: str) -> set[int]:
+def declined_by(session: Session, appointment_id: str) -> set[int]:
     """Who said no to a visit is not put down for that visit again; it changes nothing for any other."""
     query = select(Offer.technician_no).where(
         Offer.appointment_id == appointment_id, Offer.status == OfferStatus.DECLINED

@@ -13,12 +13,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from itsdangerous import BadSignature, Signer
-from sqlalchemy.orm import load_only
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from dispatch.appointment import Appointment, Status
 from dispatch.calendar import discreet, epoch
-from dispatch.catalogue import Service
 from dispatch.errors import Invalid, InvalidSlot, SlotExpired
 from dispatch.organization import Organization
 from dispatch.planning import (
@@ -26,6 +24,7 @@ from dispatch.planning import (
     Window,
     WorkingDay,
     able_technicians,
+    asked_job,
     load_standing,
     range_of,
     requested_windows,
@@ -96,24 +95,10 @@ def slots_for(
     limit: int | None,
 ) -> Slots:
     """`find_slots` for a request; by default from today on in its territory, and seven days."""
-    job, territory = _asked(session, request)
+    job, territory = asked_job(session, request)
     first = from_ or territory.today(now)
     last = to or first + timedelta(days=USUAL_DAYS - 1)
     return find_slots(session, settings, job, first, last, now, limit)
-
-
-def _asked(session: Session, request: ServiceRequest) -> tuple[Job, Territory]:
-    """What a search looks at, in one query; who gets these rows from the session later finds them there."""
-    zone_alone: Any = (Territory.organization_id, Territory.time_zone)
-    query = (
-        select(Appointment, Service, Territory, Organization)
-        .where(ServiceRequest.id == request.id, Appointment.service_request_id == ServiceRequest.id)
-        .where(Service.id == ServiceRequest.service_id, Territory.id == ServiceRequest.territory_id)
-        .where(Organization.id == ServiceRequest.organization_id)
-        .options(load_only(*zone_alone))
-    )
-    appointment, service, territory, _ = session.exec(query).one()
-    return Job(appointment, request, service), territory
 
 
 def find_slots(

@@ -18,11 +18,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, func
-from sqlmodel import Session, select
+from sqlalchemy import Engine, bindparam, func, union_all
+from sqlmodel import Session, col, select
 
 from dispatch.catalogue import Service
-from dispatch.planning import DayReader, Job, Window, WorkingDay, asked_visit, travel_provider
+from dispatch.planning import DayReader, Job, Window, WorkingDay, asked_visit, declined_by, travel_provider
 from dispatch.service_request import Priority
 from dispatch.settings import Settings
 from dispatch.shift import LONGEST_DERIVED
@@ -197,7 +197,8 @@ class Calendars:
     ) -> Iterator[tuple["_Day", _Asked]]:
         """The days to ask, and what to ask them. In whose calendar the visit stands is asked without it, apart."""
         whole = (windows[0][0], max(end for _, end in windows))
-        visit = asked_visit(session, job, [whole], self._technician_ids)
+        declined = declined_by(session, job.appointment.id)
+        visit = asked_visit(job, [whole], self._technician_ids, declined)
         instants = np.array([(job.at_place_from(start), job.at_place_from(end)) for start, end in windows])
         at, ways = ground_points([Point(job.place.lat, job.place.lon)]), travel_provider(settings).ways
         asked = _Asked(visit, at, instants[:, 0].copy(), instants[:, 1].copy(), ways)
@@ -215,10 +216,7 @@ class Calendars:
 
     def _read(self, session: Session, settings: Settings, dates: Sequence[date]) -> None:
         """Brings these days up to date."""
-        stamps, catalogue = (
-            _stamps(session, self._organization_id),
-            _catalogue(session, self._organization_id),
-        )
+        stamps, catalogue = _stamps(session, self._organization_id)
         if catalogue != self._catalogue:
             self._days.clear()
             self._catalogue = catalogue
@@ -306,25 +304,27 @@ def _apart(session: Session) -> Iterator[Session]:
         yield apart
 
 
-def _stamps(session: Session, organization_id: str) -> dict[int, int]:
-    """By number, of everybody whom the organization has engaged and not suspended."""
-    query = select(Technician.no, Technician.calendar_stamp).where(
+_STAMPS = union_all(
+    select(col(Technician.no), col(Technician.calendar_stamp)).where(
         Engagement.technician_no == Technician.no,
-        Engagement.organization_id == organization_id,
+        Engagement.organization_id == bindparam("organization_id"),
         Engagement.status == EngagementStatus.ACTIVE,
-    )
-    rows: Sequence[tuple[int, int]] = session.connection().execute(query).tuples().all()
-    return dict(rows)
+    ),
+    select(-func.count(), func.coalesce(func.sum(Service.version), 0)).where(
+        Service.organization_id == bindparam("organization_id")
+    ),
+)
+"""Of the calendars, and as the row of a number below one the count of the services and the sum of their versions."""
 
 
-def _catalogue(session: Session, organization_id: str) -> tuple[int, int]:
-    """Another whenever a service is, by whose buffers its visits may be moved."""
-    count, versions = session.exec(
-        select(func.count(), func.coalesce(func.sum(Service.version), 0)).where(
-            Service.organization_id == organization_id
-        )
-    ).one()
-    return count, versions
+def _stamps(session: Session, organization_id: str) -> tuple[dict[int, int], tuple[int, int]]:
+    """By number, of everybody whom the organization has engaged and not suspended; and of its catalogue: another
+    whenever a service is, by whose buffers its visits may be moved."""
+    rows = session.connection().execute(_STAMPS, {"organization_id": organization_id}).tuples().all()
+    stamps = dict(rows)
+    catalogue = next((no, sum_) for no, sum_ in rows if no <= 0)
+    del stamps[catalogue[0]]
+    return stamps, catalogue
 
 
 def _dates(windows: Sequence[Window]) -> list[date]:
