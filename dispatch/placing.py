@@ -31,7 +31,7 @@ from dispatch.slots import Slot, best_slots
 from dispatch.standing import SHIFT_BEFORE, Opening, calendars_of
 from dispatch.technician import Technician
 from dispatch.territory import Territory
-from optimizer import Infeasible, Plan, recommend
+from optimizer import Infeasible, Insertion, Plan, recommend
 
 ATTEMPTS = 20
 """How often a booking looks again when a calendar changed under its hands."""
@@ -100,7 +100,7 @@ def _place_in(
     if remembered is not None and job.appointment.technician_no is None:
         stamp = technician.calendar_stamp
         day = narrowed(settings, remembered, shift_id, technician, job, [window])
-        return replace(_place_on(session, job, window, day), stamp=stamp)
+        return replace(_write_visit(session, job, window, day, opening.insertion), stamp=stamp)
     range_, hours = range_of([window], zone), opening.hours
     begins, ends = (datetime.fromtimestamp(at, UTC) for at in (hours.start, hours.end))
     around = min(begins, range_[0]), max(ends, range_[1])
@@ -127,7 +127,11 @@ def _place_on(session: Session, job: Job, window: Window, day: WorkingDay) -> Pl
     found = recommend(day.problem, day.plan, job.appointment.id, wanted)
     if not found.insertions:
         raise CalendarMoved
-    plan, touched = with_visit(day, job.appointment.id, found.insertions[0], wanted)
+    return _write_visit(session, job, window, day, found.insertions[0])
+
+
+def _write_visit(session: Session, job: Job, window: Window, day: WorkingDay, insertion: Insertion) -> Placed:
+    plan, touched = with_visit(day, job.appointment.id, insertion, job.windows_at_place([window]))
     changed = write_plan(session, day, plan, touched)
     return Placed([other for other in changed if other.id != job.appointment.id], day, plan, None)
 

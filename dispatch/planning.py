@@ -809,17 +809,16 @@ def write_plan(session: Session, day: WorkingDay, plan: Plan, touched: Iterable[
     before = _stops(day.plan, touched_ids)
     after = _stops(plan, touched_ids)
     _require_unchanged(session, day, before.keys() | after.keys())
-    new = {visit_id: _block(day, technician_id, stop) for visit_id, (technician_id, stop) in after.items()}
-    same = {visit_id for visit_id, block in new.items() if _is_where(block, day.blocks.get(visit_id))}
-    leaving = (before.keys() | after.keys()) & day.blocks.keys() - same
+    new = {
+        visit_id: _block(day, technician_id, stop)
+        for visit_id, (technician_id, stop) in after.items()
+        if not _is_where(day, technician_id, stop)
+    }
+    leaving = (before.keys() | after.keys()) & day.blocks.keys() - (after.keys() - new.keys())
     left_behind = {day.blocks[visit_id].technician_no for visit_id in leaving}
     tell_changed(session, left_behind - {day.technicians[id_].no for id_ in touched_ids})
-    rewrite(
-        session,
-        [day.blocks[visit_id] for visit_id in sorted(leaving)],
-        [block for visit_id, block in new.items() if visit_id not in same],
-    )
-    day.blocks.update({visit_id: block for visit_id, block in new.items() if visit_id not in same})
+    rewrite(session, [day.blocks[visit_id] for visit_id in sorted(leaving)], new.values())
+    day.blocks.update(new)
     planned = [
         (_here(session, day.jobs[visit_id]), day.technicians[technician_id], stop)
         for visit_id, (technician_id, stop) in after.items()
@@ -879,11 +878,11 @@ def _block(day: WorkingDay, technician_id: str, stop: Stop) -> CalendarBlock:
     return block
 
 
-def _is_where(block: CalendarBlock, standing: CalendarBlock | None) -> bool:
-    return standing is not None and all(
-        getattr(block, name) == getattr(standing, name)
-        for name in ("technician_no", "busy_from", "work_from", "busy_to")
-    )
+def _is_where(day: WorkingDay, technician_id: str, stop: Stop) -> bool:
+    """Whether the calendar has the stop already."""
+    block, technician_no = day.blocks.get(stop.visit), day.technicians[technician_id].no
+    stands = block and (block.technician_no, block.busy_from, block.work_from, block.busy_to)
+    return stands == (technician_no, stop.start - stop.travel_s, stop.start, stop.end)
 
 
 def _here(session: Session, job: Job) -> Job:
