@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import load_only, object_session
+from sqlalchemy.orm.attributes import manager_of_class
 from sqlmodel import Session, SQLModel, col, or_, select
 
 from dispatch.appointment import ENDED, UNDER_WAY, Appointment, Status
@@ -478,8 +479,12 @@ Row = TypeVar("Row", bound=SQLModel)
 
 
 def apart(row: Row) -> Row:
-    """The row as no session knows it: a copy, where one does."""
-    return type(row)(**row.model_dump()) if object_session(row) is not None else row
+    """The row as no session knows it: a copy of what is loaded, made as a query makes it, where one does."""
+    if object_session(row) is None:
+        return row
+    copy: Row = manager_of_class(type(row)).new_instance()
+    copy.__dict__.update({name: value for name, value in row.__dict__.items() if not name.startswith("_sa_")})
+    return copy
 
 
 def load_standing(
