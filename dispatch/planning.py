@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import bindparam
 from sqlalchemy.orm import load_only, object_session
 from sqlalchemy.orm.attributes import manager_of_class
 from sqlmodel import Session, SQLModel, col, or_, select
@@ -600,18 +601,21 @@ def job_of(session: Session, appointment: Appointment) -> Job:
     return Job(appointment, request, session.get_one(Service, request.service_id))
 
 
+_ZONE_ALONE: Any = (Territory.organization_id, Territory.time_zone)
+_ASKED = (
+    select(Appointment, Service, Territory, Organization)
+    .where(ServiceRequest.id == bindparam("request_id"), Appointment.service_request_id == ServiceRequest.id)
+    .where(Service.id == ServiceRequest.service_id, Territory.id == ServiceRequest.territory_id)
+    .where(Organization.id == ServiceRequest.organization_id)
+    .options(load_only(*_ZONE_ALONE))
+)
+"""Made once: every question asks it."""
+
+
 def asked_job(session: Session, request: ServiceRequest) -> tuple[Job, Territory]:
     """The visit of a request and its territory, in one query with its organization; who gets these rows from the
     session later finds them there."""
-    zone_alone: Any = (Territory.organization_id, Territory.time_zone)
-    query = (
-        select(Appointment, Service, Territory, Organization)
-        .where(ServiceRequest.id == request.id, Appointment.service_request_id == ServiceRequest.id)
-        .where(Service.id == ServiceRequest.service_id, Territory.id == ServiceRequest.territory_id)
-        .where(Organization.id == ServiceRequest.organization_id)
-        .options(load_only(*zone_alone))
-    )
-    appointment, service, territory, _ = session.exec(query).one()
+    appointment, service, territory, _ = session.exec(_ASKED, params={"request_id": request.id}).one()
     return Job(appointment, request, service), territory
 
 
@@ -658,12 +662,14 @@ def _with_open_offer(session: Session, appointment_ids: Sequence[str]) -> set[st
     return set(session.exec(query))
 
 
+_DECLINED = select(Offer.technician_no).where(
+    Offer.appointment_id == bindparam("appointment_id"), Offer.status == OfferStatus.DECLINED
+)
+
+
 def declined_by(session: Session, appointment_id: str) -> set[int]:
     """Who said no to a visit is not put down for that visit again; it changes nothing for any other."""
-    query = select(Offer.technician_no).where(
-        Offer.appointment_id == appointment_id, Offer.status == OfferStatus.DECLINED
-    )
-    return set(session.exec(query))
+    return set(session.exec(_DECLINED, params={"appointment_id": appointment_id}))
 
 
 def _begins_in(block: CalendarBlock, time: WorkingTime) -> bool:

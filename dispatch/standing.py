@@ -227,7 +227,8 @@ class Calendars:
             day.forget(gone)
         known = sorted(on for on, day in self._days.items() if day.stamps)
         for on in dates:
-            self._days.setdefault(on, _Day())
+            if on not in self._days:
+                self._days[on] = _Day()
             self._days.move_to_end(on)
         for run in _runs(known):
             self._read_all(session, settings, run, self._changed(set(run) & set(dates), stamps), stamps)
