@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -291,6 +292,43 @@ def keys_revoke(slug: str, prefix: str) -> None:
         for key in found:
             keys.revoke(session, key, utc_now())
     click.echo(f"{prefix} opens nothing any more")
+
+
+@main.command()
+@_organization
+@click.option("--train", is_flag=True, help="On all answers until now; the worker does so once a day.")
+@click.option(
+    "--plot",
+    "picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw what was said against what happened: .png, .svg or .pdf.",
+)
+def acceptance(slug: str, train: bool, picture: Path | None) -> None:
+    """Show how well it is foretold whether technicians accept what they are offered."""
+    from api import acceptance_report
+    from dispatch.acceptance import newest_training
+
+    with _session() as session:
+        organization_id = organization_by_slug(session, slug).id
+    if train:
+        _train_acceptance(organization_id)
+    with _session() as session:
+        training = newest_training(session, organization_id)
+        for part in acceptance_report.parts(training):
+            _out.print(part)
+        if picture is not None:
+            acceptance_report.draw(training, picture)
+
+
+def _train_acceptance(organization_id: str) -> None:
+    from dispatch.acceptance_training import train
+
+    engine = database.open_engine(load_settings().database_url)
+    try:
+        train(engine, organization_id, utc_now())
+    finally:
+        engine.dispose()
 
 
 @main.group()
