@@ -635,15 +635,19 @@ def _working_people(
     return list(session.exec(query))
 
 
-def able_technicians(session: Session, job: Job) -> list[Technician]:
-    """Whose verified skills would do for the visit. Nobody else could be given it, so that nobody else's calendar has
-    to be read to place it."""
-    people = _working_people(session, job.appointment.organization_id, None)
-    required = job.service.required_skills
+def able_technicians(session: Session, job: Job) -> list[str]:
+    """The ids of those whose verified skills would do for the visit."""
+    query = (
+        select(Technician.id, Engagement.verified_skills)
+        .where(Engagement.technician_no == Technician.no, Engagement.status == EngagementStatus.ACTIVE)
+        .where(Engagement.organization_id == job.appointment.organization_id)
+        .order_by(col(Technician.no))
+    )
+    required = job.service.required_skills.items()
     return [
-        technician
-        for technician, engagement in people
-        if all(engagement.verified_skills.get(skill, 0) >= level for skill, level in required.items())
+        technician_id
+        for technician_id, verified in session.exec(query)
+        if all(verified.get(skill, 0) >= level for skill, level in required)
     ]
 
 

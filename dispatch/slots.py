@@ -5,7 +5,7 @@ A slot is a window, not a person. It is found by the same insertion engine that 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -22,20 +22,16 @@ from dispatch.organization import Organization
 from dispatch.planning import (
     Job,
     Window,
-    WorkingDay,
     able_technicians,
     asked_job,
-    load_standing,
-    range_of,
     requested_windows,
     slot_windows,
 )
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
 from dispatch.standing import Opening, calendars_of
-from dispatch.technician import Technician
 from dispatch.territory import Territory
-from optimizer import Insertion, Reason, Recommendation, recommend
+from optimizer import Insertion, Obstacles, Reason
 
 MOST_DAYS = 14
 USUAL_DAYS = 7
@@ -153,57 +149,44 @@ def _windows(job: Job, day: date, zone: ZoneInfo, now: datetime) -> list[Window]
     return requested_windows(job, slot_windows(job.service, day, zone), _earliest(job, now))
 
 
-def _recommended(
-    session: Session,
-    settings: Settings,
-    job: Job,
-    windows: list[Window],
-    zone: ZoneInfo,
-) -> tuple[WorkingDay, Recommendation]:
-    """The calendars as they stand, and where the visit could go in them, best first."""
-    standing = load_standing(
-        session,
-        settings,
-        job.appointment.organization_id,
-        range_of(windows, zone),
-        asking=job,
-        windows=windows,
-    )
-    asked = job.windows_at_place(windows)
-    return standing, recommend(standing.problem, standing.plan, job.appointment.id, asked)
-
-
 def _none(
     session: Session,
     settings: Settings,
     job: Job,
-    days: list[date],
+    days: Sequence[date],
     zone: ZoneInfo,
     now: datetime,
 ) -> Slots:
     """Why nobody can come on any of the days, also of those who are not able, and what would help."""
+    asked = [_windows(job, day, zone, now) for day in days]
+    calendars = calendars_of(session, job.appointment.organization_id)
+    obstacles = iter(
+        calendars.obstacles(session, settings, job, [windows for windows in asked if windows], zone)
+    )
     able = able_technicians(session, job)
     reasons: dict[tuple[str, str], Reason] = {}
     would_fit: dict[tuple[str, str], Reason] = {}
-    for day in days:
-        grid = slot_windows(job.service, day, zone)
-        windows = requested_windows(job, grid, _earliest(job, now))
-        if not windows:
-            reason = _no_window(grid, _earliest(job, now))
-            reasons[reason.code, reason.detail] = reason
-            continue
-        standing, found = _recommended(session, settings, job, windows, zone)
-        kept = [KEPT_FOR_EMERGENCIES] if found.insertions else []
-        told = [*kept, *found.reasons, *_idle(standing, able)]
+    for day, windows in zip(days, asked, strict=True):
+        if windows:
+            told, helps = _why_not(next(obstacles), able)
+        else:
+            told, helps = [_no_window(slot_windows(job.service, day, zone), _earliest(job, now))], ()
         reasons |= {(reason.code, reason.detail): reason for reason in told}
-        would_fit |= {(reason.code, reason.detail): reason for reason in found.would_fit_if}
+        would_fit |= {(reason.code, reason.detail): reason for reason in helps}
     return Slots((), tuple(reasons.values()), tuple(would_fit.values()))
 
 
-def _idle(standing: WorkingDay, able: list[Technician]) -> list[Reason]:
+def _why_not(obstacles: Obstacles, able: Sequence[str]) -> tuple[list[Reason], Sequence[Reason]]:
+    """Of a day, and what would help."""
+    fitting = obstacles.fitting()
+    kept = [KEPT_FOR_EMERGENCIES] if fitting else []
+    told = [*kept, *obstacles.reasons(fitting), *_idle(obstacles.working, able)]
+    return told, () if fitting else obstacles.would_fit_if()
+
+
+def _idle(working: Set[str], able: Sequence[str]) -> list[Reason]:
     """Those who could and do not work then, where others do."""
-    working = {shift.technician for shift in standing.problem.shifts}
-    idle = tuple(technician.id for technician in able if technician.id not in working)
+    idle = tuple(technician for technician in able if technician not in working)
     return [Reason("no_shift", "do not work then", idle)] if idle and working else []
 
 

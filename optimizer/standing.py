@@ -7,6 +7,7 @@ found when their route was put in. The check of a position is the same kernel.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from optimizer.arrays import NEVER, PAIR, SHIFT, VISIT, Indices, Ints, ProblemArrays, assignment_ticks, cents
 from optimizer.eligibility import UNLIMITED, Fleet, broken_rules
-from optimizer.insertion import Insertion, PreparedRoutes, insertions_into
+from optimizer.insertion import Insertion, Obstacles, PreparedRoutes, Question, insertions_into
 from optimizer.kernel import allocating_kernel
 from optimizer.plan import Plan
 from optimizer.problem import Break, InvalidProblem, Problem, Shift, TimeWindow, TravelMatrix, Visit, Weights
@@ -92,11 +93,28 @@ class StandingRoutes:
         self._row_of: dict[str, int] = {}
         self._free: list[int] = []
         self._shifts: list[Shift] = []
-        self._standing = np.zeros(0, np.bool_)
-        self._arrays, self._routes = _room(0, FEWEST_STOPS, 0)
-        self._way = np.zeros((0, FEWEST_STOPS + 2, 2), np.int32)
-        self._points = np.zeros((6, FIRST_OF_NODES))
         self._fleet: Fleet | None = None
+        self._reserve(0, FEWEST_STOPS, 0)
+
+    @classmethod
+    def of(cls, chosen: Sequence[tuple["StandingRoutes", str]]) -> "StandingRoutes":
+        """Copies of shifts with their routes, in this order. chosen: where each is, and its id; none twice."""
+        sources: dict[StandingRoutes, list[int]] = {}
+        for position, (source, _) in enumerate(chosen):
+            sources.setdefault(source, []).append(position)
+        together = cls()
+        together._reserve(
+            len(chosen),
+            max([FEWEST_STOPS, *(source._routes.node.shape[1] - 2 for source in sources)]),
+            max([0, *(source._arrays.pauses.shape[1] for source in sources)]),
+        )
+        for source, to in sources.items():
+            rows = [source._row_of[chosen[position][1]] for position in to]
+            source._carry(np.array(rows), np.array(to), together)
+        together._shifts = [source.shift(shift_id) for source, shift_id in chosen]
+        together._row_of = {shift.id: row for row, shift in enumerate(together._shifts)}
+        together._standing[:] = True
+        return together
 
     def __len__(self) -> int:
         return len(self._row_of)
@@ -163,6 +181,23 @@ class StandingRoutes:
             for window in np.flatnonzero(shift_of >= 0).tolist()
         )
 
+    def obstacles(
+        self, visit: Visit, at: NDArray[np.float64], opens: Ints, closes: Ints, ways: Ways
+    ) -> Obstacles:
+        """What keeps a visit out of everybody's routes; right until one of them changes. visit, at, opens, closes: as
+        for `cheapest`."""
+        if len(self) < len(self._standing):
+            gathered = StandingRoutes.of([(self, shift_id) for shift_id in self._row_of])
+            return gathered.obstacles(visit, at, opens, closes, ways)
+        fleet, legs = self._towards(at, ways)
+        shift, place = self._arrays.shift.copy(), self._routes.node["place"]
+        shift["start_place"] = place[:, 0]
+        shift["end_place"] = place[np.arange(len(shift)), self._routes.row["length"] + 1]
+        leg = np.ascontiguousarray(legs)[None]
+        arrays = self._arrays._replace(shift=shift, leg=leg, leg_to=leg)
+        question = Question.of(visit, fleet, self._weights, (opens, closes), 0)
+        return Obstacles(fleet, arrays, self._routes, question)
+
     def use(self, visit: Visit, at: NDArray[np.float64], ways: Ways) -> list[tuple[int, int, int]]:
         """Of each shift that may serve the visit, whatever its calendar holds: when it begins, its seconds without
         breaks, and how many of these its route takes with travel."""
@@ -211,7 +246,7 @@ class StandingRoutes:
     def _fleet_of_rows(self) -> Fleet:
         """Each shift sets out from its first node."""
         nowhere = TravelMatrix(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.int32))
-        spare = [self._shifts[-1]] * (len(self._standing) - len(self._shifts))
+        spare = self._shifts[-1:] * (len(self._standing) - len(self._shifts))
         homes = self._routes.node["place"][:, 0].astype(np.int64)
         homes[homes == NOWHERE] = -1
         return replace(Fleet.of([*self._shifts, *spare], nowhere), start_place=homes)
@@ -267,38 +302,31 @@ class StandingRoutes:
             return
         shifts = max(FEWEST_SHIFTS, shifts if wanted <= shifts else max(wanted, 2 * shifts))
         room = nodes - 2 if stops + 2 <= nodes else max(stops, 2 * (nodes - 2))
-        arrays, routes = _room(shifts, room, max(breaks, pauses.shape[1]))
-        way, points = (
-            np.zeros((shifts, room + 2, 2), np.int32),
-            np.zeros((6, FIRST_OF_NODES + shifts * (room + 2))),
-        )
-        for row in range(len(self._shifts)):
-            self._move(row, arrays, routes, way, points)
-        standing = np.zeros(shifts, np.bool_)
-        standing[: len(self._standing)] = self._standing
-        self._arrays, self._routes, self._way, self._points = arrays, routes, way, points
-        self._standing, self._fleet = standing, None
+        was, rows = copy(self), np.arange(len(self._shifts))
+        self._reserve(shifts, room, max(breaks, pauses.shape[1]))
+        self._standing[: len(was._standing)] = was._standing
+        was._carry(rows, rows, self)
 
-    def _move(
-        self,
-        row: int,
-        arrays: ProblemArrays,
-        routes: Routes,
-        way: NDArray[np.int32],
-        points: NDArray[np.float64],
-    ) -> None:
-        """Copies a row into larger arrays."""
-        arrays.shift[row], routes.row[row] = self._arrays.shift[row], self._routes.row[row]
-        arrays.pauses[row, : self._arrays.pauses.shape[1]] = self._arrays.pauses[row]
-        _, nodes, breaks = self._routes.latest.shape
-        routes.node[row, :nodes], way[row, :nodes] = self._routes.node[row], self._way[row]
-        routes.ready[row, : nodes - 1, :breaks] = self._routes.ready[row]
-        routes.latest[row, :nodes, :breaks] = self._routes.latest[row]
-        was = self._routes.node["place"][row]
-        real = np.flatnonzero(was >= FIRST_OF_NODES)
-        own = FIRST_OF_NODES + row * routes.node.shape[1] + real
-        points[:, own] = self._points[:, was[real]]
-        routes.node["place"][row, real] = own
+    def _reserve(self, shifts: int, stops: int, breaks: int) -> None:
+        """Empty rows, each for a shift with so many stops and breaks."""
+        self._arrays, self._routes = _room(shifts, stops, breaks)
+        self._way = np.zeros((shifts, stops + 2, 2), np.int32)
+        self._points = np.zeros((6, FIRST_OF_NODES + shifts * (stops + 2)))
+        self._standing, self._fleet = np.zeros(shifts, np.bool_), None
+
+    def _carry(self, rows: Ints, to: Ints, other: "StandingRoutes") -> None:
+        """Copies rows into those of another, which are as long or longer."""
+        arrays, routes, (_, nodes, breaks) = other._arrays, other._routes, self._routes.latest.shape
+        arrays.shift[to], routes.row[to] = self._arrays.shift[rows], self._routes.row[rows]
+        arrays.pauses[to, : self._arrays.pauses.shape[1]] = self._arrays.pauses[rows]
+        routes.node[to, :nodes], other._way[to, :nodes] = self._routes.node[rows], self._way[rows]
+        routes.ready[to, : nodes - 1, :breaks] = self._routes.ready[rows]
+        routes.latest[to, :nodes, :breaks] = self._routes.latest[rows]
+        was = self._routes.node["place"][rows]
+        real = was >= FIRST_OF_NODES
+        own = FIRST_OF_NODES + to[:, None] * routes.node.shape[1] + np.arange(nodes)
+        other._points[:, own[real]] = self._points[:, was[real]]
+        routes.node["place"][to, :nodes] = np.where(real, own, was)
 
 
 def _differ(one: Shift, other: Shift) -> bool:
@@ -358,6 +386,6 @@ def warm() -> None:
     standing = StandingRoutes()
     standing.put(Problem((), (shift,), Geodesic().matrix(places)), Plan((), ()), places)
     opens, closes = np.array([0]), np.array([3600])
-    standing.cheapest(
-        Visit("visit", 0, 60, (day,)), ground_points(places[:1]), opens, closes, Geodesic().ways
-    )
+    asked = (Visit("visit", 0, 60, (day,)), ground_points(places[:1]), opens, closes, Geodesic().ways)
+    standing.cheapest(*asked)
+    standing.obstacles(*asked).would_fit_if()

@@ -1,5 +1,6 @@
 """Routes that stand, one by one, held against the recommendation over one problem with one matrix."""
 
+from collections.abc import Set
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +13,12 @@ from optimizer import (
     Geodesic,
     Insertion,
     InvalidProblem,
+    Obstacles,
     Place,
     Plan,
+    PreparedRoutes,
     Problem,
+    Reason,
     Shift,
     TimeWindow,
     Visit,
@@ -123,6 +127,80 @@ def test_the_answer_is_that_of_one_problem(seed: int, length_s: int, order: obje
     assert best_by_window(found) == best_by_window(truth)
     known = {(each.shift, each.window, each.position, each.start) for each in truth}
     assert {(each.shift, each.window, each.position, each.start) for each in found} <= known
+
+
+Why = tuple[Set[str], Set[str], tuple[Reason, ...], tuple[Reason, ...]]
+
+
+def why_not(obstacles: Obstacles) -> Why:
+    """Who works, who could, why the others cannot and what would help."""
+    fitting = obstacles.fitting()
+    return obstacles.working, fitting, obstacles.reasons(fitting), obstacles.would_fit_if()
+
+
+def by_one_problem(problem: Problem, plan: Plan, asked: Visit, windows: list[TimeWindow]) -> Why:
+    prepared = PreparedRoutes(problem, plan)
+    return why_not(prepared.obstacles(prepared.routes, prepared.question(asked, windows)))
+
+
+def by_what_stands(standing: StandingRoutes, asked: Visit, at: Place, windows: list[TimeWindow]) -> Why:
+    opens, closes = (np.array([getattr(window, end) for window in windows]) for end in ("start", "end"))
+    there = replace(asked, place=0)
+    return why_not(standing.obstacles(there, ground_points([at]), opens, closes, Geodesic().ways))
+
+
+HARD_TO_SERVE = st.tuples(
+    st.lists(st.integers(0, 46), min_size=1, max_size=3, unique=True).map(sorted),
+    st.integers(1, 10),
+    st.sampled_from([{}, {"wiring": 2}, {"wiring": 4}, {"gas": 1}]),
+)
+"""At which hours work may start, for an hour, how many hours it takes, and which skills."""
+
+
+@given(st.integers(0, 10_000), HARD_TO_SERVE)
+@settings(max_examples=60, deadline=None)
+def test_what_keeps_a_visit_out_is_that_of_one_problem(
+    seed: int, wanted: tuple[list[int], int, dict[str, int]]
+) -> None:
+    hours, lasts_h, skills = wanted
+    problem, plan, places, asked = planned_city(seed)
+    asked = replace(asked, service_s=lasts_h * HOUR, skills=skills)
+    windows = [TimeWindow(hour * HOUR, (hour + 1) * HOUR) for hour in hours]
+    days = [StandingRoutes(), StandingRoutes()]
+    for number, shift in reversed(list(enumerate(problem.shifts))):
+        days[number % 2].put(*of_one(problem, plan, shift), places)
+
+    together = StandingRoutes.of(
+        [(days[number % 2], shift.id) for number, shift in enumerate(problem.shifts)]
+    )
+    told = by_what_stands(together, asked, places[asked.place], windows)
+
+    assert told == by_one_problem(problem, plan, asked, windows)
+    working, fitting, reasons, _ = told
+    named = {technician for reason in reasons for technician in reason.technicians}
+    assert named | fitting == working
+
+
+def test_what_keeps_a_visit_out_is_told_of_those_who_are_left() -> None:
+    problem, plan, places, asked = planned_city(3)
+    asked, windows = replace(asked, skills={"wiring": 4}), [TimeWindow(0, 0)]
+    standing = StandingRoutes()
+    standing.put(problem, plan, places)
+    gone, left = problem.shifts[0], problem.shifts[1:]
+    standing.drop([gone.id])
+    rest = Plan(tuple(route for route in plan.routes if route.shift != gone.id), ())
+
+    told = by_what_stands(standing, asked, places[asked.place], windows)
+
+    assert told == by_one_problem(replace(problem, shifts=left), rest, asked, windows)
+
+
+def test_where_nobody_is_nobody_works() -> None:
+    asked = Visit("asked", 0, 600, (TimeWindow(0, HOUR),))
+
+    told = by_what_stands(StandingRoutes.of([]), asked, Place(40.7, -74), [TimeWindow(0, HOUR)])
+
+    assert told == (set(), set(), (Reason("no_shift", "nobody works"),), ())
 
 
 @given(st.integers(0, 10_000))
