@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from optimizer.arrays import NEVER, PAIR, SHIFT, VISIT, Indices, Ints, ProblemArrays, assignment_ticks, cents
 from optimizer.eligibility import UNLIMITED, Fleet, broken_rules
-from optimizer.insertion import Insertion, Obstacles, PreparedRoutes, Question, insertions_into
+from optimizer.insertion import Insertion, Obstacles, PreparedRoutes, Question, insertions_into, place
 from optimizer.kernel import allocating_kernel
 from optimizer.plan import Plan
 from optimizer.problem import Break, InvalidProblem, Problem, Shift, TimeWindow, TravelMatrix, Visit, Weights
@@ -82,6 +82,40 @@ class Star:
     """The ways to the place that is asked about, as `Fleet` reads a matrix: one column. distance_m: [places, 1]."""
 
     distance_m: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fits:
+    """Where a visit could go, once for each shift and window that can keep it: the cheapest place there. All arrays
+    have an entry for each. row: of the shift among `shifts`. window: of those asked for. The rest: as of `Insertion`,
+    with the price in ticks."""
+
+    shifts: tuple[Shift, ...]
+    row: Ints | Indices
+    window: Ints
+    position: Ints | Indices
+    start: Ints
+    end: Ints
+    ticks: Ints
+    extra_travel_s: Ints
+    extra_travel_m: Ints
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def insertion(self, entry: int) -> Insertion:
+        shift = self.shifts[self.row[entry]]
+        return Insertion(
+            shift=shift.id,
+            technician=shift.technician,
+            window=int(self.window[entry]),
+            position=int(self.position[entry]),
+            start=int(self.start[entry]),
+            end=int(self.end[entry]),
+            extra_travel_s=int(self.extra_travel_s[entry]),
+            extra_travel_m=int(self.extra_travel_m[entry]),
+            extra_cents=cents(int(self.ticks[entry])),
+        )
 
 
 class StandingRoutes:
@@ -174,12 +208,47 @@ class StandingRoutes:
             start,
             ticks,
         )
-        return tuple(
-            self._insertion(
-                legs, window, int(shift_of[window]), int(node[window]), int(start[window]), service_s, ticks
-            )
-            for window in np.flatnonzero(shift_of >= 0).tolist()
+        fitting = np.flatnonzero(shift_of >= 0)
+        fits = self._fits(
+            legs, service_s, shift_of[fitting], fitting, node[fitting], start[fitting], ticks[fitting]
         )
+        return tuple(fits.insertion(entry) for entry in range(len(fits)))
+
+    def fits(self, visit: Visit, at: NDArray[np.float64], opens: Ints, closes: Ints, ways: Ways) -> "Fits":
+        """Everywhere the visit could go. visit, at, opens, closes: as for `cheapest`."""
+        if not self._row_of:
+            return Fits((), *np.zeros((8, 0), np.int64))
+        fleet, legs = self._towards(at, ways)
+        question = Question.of(visit, fleet, self._weights, (opens, closes), 0)
+        node, start, ticks = place(
+            self._seen_by(legs), self._routes, question, question.allowed & self._standing
+        )
+        row, window = np.nonzero(node >= 0)
+        at_node, begin, price = node[row, window], start[row, window], ticks[row, window]
+        return self._fits(legs, question.service_s, row, window, at_node, begin, price)
+
+    def _fits(
+        self,
+        legs: NDArray[np.int32],
+        service_s: Ints,
+        row: Ints | Indices,
+        window: Ints,
+        node: Ints | Indices,
+        start: Ints,
+        ticks: Ints,
+    ) -> "Fits":
+        stops = self._routes.node["place"]
+        added = legs[stops[row, node]] + legs[stops[row, node + 1]] - self._way[row, node]
+        end = start + service_s[row]
+        return Fits(tuple(self._shifts), row, window, node, start, end, ticks, added[:, 0], added[:, 1])
+
+    def _seen_by(self, legs: NDArray[np.int32]) -> ProblemArrays:
+        """With one place of its own, that of the visit that is asked about, and its ways to all stops."""
+        shift, stops = self._arrays.shift.copy(), self._routes.node["place"]
+        shift["start_place"] = stops[:, 0]
+        shift["end_place"] = stops[np.arange(len(shift)), self._routes.row["length"] + 1]
+        leg = np.ascontiguousarray(legs)[None]
+        return self._arrays._replace(shift=shift, leg=leg, leg_to=leg)
 
     def obstacles(
         self, visit: Visit, at: NDArray[np.float64], opens: Ints, closes: Ints, ways: Ways
@@ -190,13 +259,8 @@ class StandingRoutes:
             gathered = StandingRoutes.of([(self, shift_id) for shift_id in self._row_of])
             return gathered.obstacles(visit, at, opens, closes, ways)
         fleet, legs = self._towards(at, ways)
-        shift, place = self._arrays.shift.copy(), self._routes.node["place"]
-        shift["start_place"] = place[:, 0]
-        shift["end_place"] = place[np.arange(len(shift)), self._routes.row["length"] + 1]
-        leg = np.ascontiguousarray(legs)[None]
-        arrays = self._arrays._replace(shift=shift, leg=leg, leg_to=leg)
         question = Question.of(visit, fleet, self._weights, (opens, closes), 0)
-        return Obstacles(fleet, arrays, self._routes, question)
+        return Obstacles(fleet, self._seen_by(legs), self._routes, question)
 
     def use(self, visit: Visit, at: NDArray[np.float64], ways: Ways) -> list[tuple[int, int, int]]:
         """Of each shift that may serve the visit, whatever its calendar holds: when it begins, its seconds without
@@ -208,30 +272,6 @@ class StandingRoutes:
         shift, row = self._arrays.shift[rows], self._routes.row[rows]
         hours_s = shift["end"] - shift["start"] - self._arrays.pauses[rows, :, 2].sum(axis=1)
         return list(zip(shift["start"].tolist(), hours_s.tolist(), row["work_s"].tolist(), strict=True))
-
-    def _insertion(
-        self,
-        legs: NDArray[np.int32],
-        window: int,
-        row: int,
-        node: int,
-        start: int,
-        service_s: Ints,
-        ticks: Ints,
-    ) -> Insertion:
-        shift, nodes = self._shifts[row], self._routes.node[row]
-        added = legs[nodes[node]["place"]] + legs[nodes[node + 1]["place"]] - self._way[row, node]
-        return Insertion(
-            shift=shift.id,
-            technician=shift.technician,
-            window=window,
-            position=node,
-            start=start,
-            end=start + int(service_s[row]),
-            extra_travel_s=int(added[0]),
-            extra_travel_m=int(added[1]),
-            extra_cents=cents(int(ticks[window])),
-        )
 
     def _towards(self, at: NDArray[np.float64], ways: Ways) -> tuple[Fleet, NDArray[np.int32]]:
         """The fleet as seen from a place, and the ways there."""
@@ -388,4 +428,5 @@ def warm() -> None:
     opens, closes = np.array([0]), np.array([3600])
     asked = (Visit("visit", 0, 60, (day,)), ground_points(places[:1]), opens, closes, Geodesic().ways)
     standing.cheapest(*asked)
+    standing.fits(*asked)
     standing.obstacles(*asked).would_fit_if()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from optimizer import (
     Break,
@@ -25,7 +26,7 @@ from optimizer import (
     recommend,
     solve,
 )
-from optimizer.standing import StandingRoutes
+from optimizer.standing import StandingRoutes, Ways
 from optimizer.travel import ground_points
 from tests.optimizer.worlds import HOUR
 
@@ -83,9 +84,15 @@ def grid(days: int, length_s: int, step_s: int = HOUR) -> list[TimeWindow]:
 def ask(
     standing: StandingRoutes, asked: Visit, at: Place, windows: list[TimeWindow]
 ) -> tuple[Insertion, ...]:
+    return standing.cheapest(*question(asked, at, windows))
+
+
+Question = tuple[Visit, NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], Ways]
+
+
+def question(asked: Visit, at: Place, windows: list[TimeWindow]) -> Question:
     opens, closes = (np.array([getattr(window, end) for window in windows]) for end in ("start", "end"))
-    there = replace(asked, place=0)
-    return standing.cheapest(there, ground_points([at]), opens, closes, Geodesic().ways)
+    return replace(asked, place=0), ground_points([at]), opens, closes, Geodesic().ways
 
 
 def best_by_window(found: tuple[Insertion, ...]) -> dict[int, tuple[int, int, int, int]]:
@@ -125,8 +132,9 @@ def test_the_answer_is_that_of_one_problem(seed: int, length_s: int, order: obje
 
     truth = recommend(problem, plan, asked.id, windows).insertions
     assert best_by_window(found) == best_by_window(truth)
-    known = {(each.shift, each.window, each.position, each.start) for each in truth}
-    assert {(each.shift, each.window, each.position, each.start) for each in found} <= known
+    fits = standing.fits(*question(asked, places[asked.place], windows))
+    assert {fits.insertion(entry) for entry in range(len(fits))} == set(truth)
+    assert set(found) <= set(truth)
 
 
 Why = tuple[Set[str], Set[str], tuple[Reason, ...], tuple[Reason, ...]]
@@ -144,9 +152,7 @@ def by_one_problem(problem: Problem, plan: Plan, asked: Visit, windows: list[Tim
 
 
 def by_what_stands(standing: StandingRoutes, asked: Visit, at: Place, windows: list[TimeWindow]) -> Why:
-    opens, closes = (np.array([getattr(window, end) for window in windows]) for end in ("start", "end"))
-    there = replace(asked, place=0)
-    return why_not(standing.obstacles(there, ground_points([at]), opens, closes, Geodesic().ways))
+    return why_not(standing.obstacles(*question(asked, at, windows)))
 
 
 HARD_TO_SERVE = st.tuples(
@@ -252,6 +258,7 @@ def test_nobody_there_offers_nothing() -> None:
     asked = Visit("asked", 0, 600, (TimeWindow(0, HOUR),))
 
     assert ask(StandingRoutes(), asked, Place(40.7, -74), [TimeWindow(0, HOUR)]) == ()
+    assert not len(StandingRoutes().fits(*question(asked, Place(40.7, -74), [TimeWindow(0, HOUR)])))
 
 
 @pytest.mark.parametrize("cap", [{"max_travel_m": 1000}, {"max_travel_s": 1000}, {"max_duration_s": 1000}])
