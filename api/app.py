@@ -17,6 +17,7 @@ from api.board import board
 from api.bodies import MAX_BODY_BYTES, ApiRequest, refusal_of
 from api.catalogue import services
 from api.context import EXTENSION, Installation, current_view, utc_now
+from api.decisions import decisions
 from api.geocode import geocode
 from api.keys import keys
 from api.offers import offers
@@ -26,6 +27,7 @@ from api.optimization import optimization
 from api.plans import plans
 from api.policy import content_policy
 from api.promises import promises
+from api.reviews import reviews
 from api.schemas import NoBody
 from api.service_requests import service_requests
 from api.shifts import shifts
@@ -50,6 +52,8 @@ RESOURCES = (
     slots,
     appointments,
     offers,
+    decisions,
+    reviews,
     board,
     plans,
     promises,

@@ -89,6 +89,12 @@ class Settings(BaseSettings):
         le=3_660,
         description="Days after which what customers were told is forgotten, once the visit is over.",
     )
+    decision_days: int = Field(
+        365,
+        ge=1,
+        le=3_660,
+        description="Days after which decisions about technicians are forgotten, once a review of them is answered.",
+    )
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), description="Networks, comma-separated, that webhooks may reach although they are private."
     )
