@@ -1,7 +1,9 @@
 """What `dispatch fairness` prints: tables for people, a document for programs."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from dispatch.fairness import Distribution, Fairness, Share
@@ -50,36 +52,40 @@ def _rounded(coefficient: float | None) -> float | None:
 
 
 def fairness_tables(found: Fairness) -> list[Table]:
-    """Everybody, then a line for each trade."""
-    currency = found.organization.currency
+    """Everybody, then a line for each trade. They fit a terminal of 80 columns."""
     title = f"{found.organization.name}, {found.first:%d %b %Y} to {found.last:%d %b %Y}"
-    people = Table("technician", "kind", *_FIGURES, title=title, title_justify="left")
+    currency = found.organization.currency
+    people = _table("technician", "visits", "hours", "travel", currency, "per hour", "offers", "accepted")
+    people.title, people.title_justify = title, "left"
     for share in found.total.shares:
-        people.add_row(share.technician_name, share.kind.value, *_figures([share], currency))
-    people.add_section()
-    people.add_row("all", "", *_figures(found.total.shares, currency))
-    trades = Table("trade", "technicians", *_FIGURES, "Gini of hours", "Gini of pay")
+        people.add_row(share.technician_name, *_figures([share]))
+    trades = _table("trade", "who", "active h", currency, "per hour", "offers", "Gini of h", "of pay")
     for trade, own in [*found.trades.items(), ("all", found.total)]:
+        pay, per_hour, offers = _figures(own.shares)[3:6]
+        active = f"{sum(share.active_s for share in own.shares) / 3600:.1f}"
         coefficients = _shown(own.gini_of_hours), _shown(own.gini_of_pay)
-        trades.add_row(trade, str(len(own.shares)), *_figures(own.shares, currency), *coefficients)
-    for table in (people, trades):
-        for column in table.columns[2:]:
-            column.justify = "right"
+        trades.add_row(trade, str(len(own.shares)), active, pay, per_hour, offers, *coefficients)
+    trades.caption = "per hour: of visit and travel. Gini: 0 the same for all, near 1 all for one."
     return [people, trades]
 
 
-_FIGURES = ("visits", "hours", "travel", "pay", "pay per active hour", "offers", "accepted")
+def _table(first: str, *figures: str) -> Table:
+    table = Table(first, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in figures:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
-def _figures(shares: Any, currency: str) -> list[str]:
+def _figures(shares: Sequence[Share]) -> list[str]:
+    """Visits, hours at them, hours of travel, pay, pay for each of these hours, offers received and accepted."""
     paid = [share for share in shares if share.kind.is_asked]
     pay, active_s = sum(share.pay_cents for share in paid), sum(share.active_s for share in paid)
     return [
         f"{sum(share.visits for share in shares)}",
-        f"{sum(share.visit_s for share in shares) / 3600:.1f} h",
-        f"{sum(share.travel_s for share in shares) / 3600:.1f} h",
-        f"{pay / 100:,.2f} {currency}" if paid else "-",
-        f"{pay * 36 / active_s:,.2f} {currency}" if active_s else "-",
+        f"{sum(share.visit_s for share in shares) / 3600:.1f}",
+        f"{sum(share.travel_s for share in shares) / 3600:.1f}",
+        f"{pay / 100:,.2f}" if paid else "-",
+        f"{pay * 36 / active_s:,.2f}" if active_s else "-",
         f"{sum(share.offers_received for share in shares)}",
         f"{sum(share.offers_accepted for share in shares)}",
     ]

@@ -22,6 +22,7 @@ from dispatch.offer import Offer, OfferStatus
 from dispatch.organization import Organization
 from dispatch.planning import Window
 from dispatch.profiles import Profile, Wish, find_profiles
+from dispatch.rostering import require_range
 from dispatch.service_request import ServiceRequest
 from dispatch.shift import local_day
 from dispatch.technician import EngagementStatus, Kind
@@ -103,6 +104,7 @@ def fairness_between(
     session: Session, organization: Organization, first: date, last: date, now: datetime
 ) -> Fairness:
     """Raises `Invalid` for a range that is reversed or longer than 92 days."""
+    require_range(first, last)
     reader = Principal("dispatcher", organization_id=organization.id)
     by_trade: dict[str, list[Share]] = defaultdict(list)
     all_trades = _trades(session, organization.id)

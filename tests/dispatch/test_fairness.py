@@ -282,8 +282,6 @@ def test_who_is_suspended_and_did_nothing_is_not_in_it(world: World) -> None:
 
 
 def test_a_range_that_is_too_long_is_refused(world: World) -> None:
-    world.technician()
-
     with pytest.raises(Invalid):
         fairness_between(world.session, world.organization, date(2026, 1, 1), TOMORROW, NOW)
 
