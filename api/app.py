@@ -24,6 +24,7 @@ from api.offers import offers
 from api.openapi import INFO, OPENAPI_VERSION, SECURITY_SCHEMES, Problem, completed
 from api.operations import operations
 from api.optimization import optimization
+from api.own_data import own
 from api.plans import plans
 from api.policy import content_policy
 from api.promises import promises
@@ -54,6 +55,7 @@ RESOURCES = (
     offers,
     decisions,
     reviews,
+    own,
     board,
     plans,
     promises,
