@@ -17,15 +17,18 @@ from api.board import board
 from api.bodies import MAX_BODY_BYTES, ApiRequest, refusal_of
 from api.catalogue import services
 from api.context import EXTENSION, Installation, current_view, utc_now
+from api.decisions import decisions
 from api.geocode import geocode
 from api.keys import keys
 from api.offers import offers
 from api.openapi import INFO, OPENAPI_VERSION, SECURITY_SCHEMES, Problem, completed
 from api.operations import operations
 from api.optimization import optimization
+from api.own_data import own
 from api.plans import plans
 from api.policy import content_policy
 from api.promises import promises
+from api.reviews import reviews
 from api.schemas import NoBody
 from api.service_requests import service_requests
 from api.shifts import shifts
@@ -50,6 +53,9 @@ RESOURCES = (
     slots,
     appointments,
     offers,
+    decisions,
+    reviews,
+    own,
     board,
     plans,
     promises,

@@ -228,6 +228,28 @@ def _plan_table(run: PlanRun) -> Table:
     return table
 
 
+@main.command()
+@click.option("--organization", "slug", required=True, metavar="SLUG")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="By default 28 days up to --to.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="By default today.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def fairness(slug: str, first: datetime | None, last: datetime | None, as_json: bool) -> None:
+    """How evenly hours and pay fell on the technicians, in all and by trade. Dates are their local ones, 92 at most.
+    A Gini coefficient of 0 is the same for all, near 1 all for one."""
+    from api.fairness import fairness_document, fairness_tables
+    from dispatch.fairness import fairness_between
+
+    with _session() as session:
+        organization, now = organization_by_slug(session, slug), utc_now()
+        to = last.date() if last is not None else now.astimezone(ZoneInfo(organization.time_zone)).date()
+        from_ = first.date() if first is not None else to - timedelta(days=27)
+        found = fairness_between(session, organization, from_, to, now)
+        if as_json:
+            click.echo(json.dumps(fairness_document(found), indent=2))
+        else:
+            _out.print(*fairness_tables(found), sep="\n")
+
+
 @main.group()
 def organizations() -> None:
     """The organizations of this installation."""

@@ -13,6 +13,7 @@ from api.openapi import resource
 from api.pagination import Page, PageQuery, page_of, paginate
 from api.reasons import Why
 from api.render import answer
+from api.reviews import ReviewOut
 from api.schemas import (
     EXAMPLE_ID,
     Answer,
@@ -33,6 +34,7 @@ from dispatch.appointment import Appointment
 from dispatch.catalogue import OfferStrategy
 from dispatch.offer import Offer, OfferStatus
 from dispatch.organization import Organization
+from dispatch.review import review_of_offer
 from dispatch.service_request import ServiceRequest
 
 offers = resource("offers", "Visits put to freelancers and partners.")
@@ -50,7 +52,8 @@ class OfferArea(Answer):
 
 class OfferOut(Answer):
     """An offer. travel: the way to the visit; detour_s: what it adds to the technician's travel. net_per_hour: the pay
-    for each hour of work and detour. why: the facts by which this technician was chosen."""
+    for each hour of work and detour. why: the facts by which this technician was chosen. review: what came of asking a
+    person to look again."""
 
     id: str
     appointment_id: str
@@ -66,6 +69,7 @@ class OfferOut(Answer):
     arrival_window: Window | None
     expires_at: Instant
     why: list[dict[str, Any]]
+    review: ReviewOut | None
 
     @classmethod
     def of(cls, offer: Offer) -> Self:
@@ -76,6 +80,7 @@ class OfferOut(Answer):
         currency = session.get_one(Organization, offer.organization_id).currency
         asks = context.principal().role == "dispatcher"
         people = technicians_by_no(session, [offer.technician_no]) if asks else {}
+        review = review_of_offer(session, offer.id)
         return cls.model_validate(
             offer.model_dump()
             | {
@@ -87,6 +92,7 @@ class OfferOut(Answer):
                 ),
                 "area": offering.area_of(offer, appointment, request, now),
                 "arrival_window": window_of(appointment),
+                "review": ReviewOut.of(review) if review is not None else None,
             }
         )
 
@@ -215,4 +221,6 @@ def _page(wanted: Any, query: PageQuery) -> Response:
 
 def _answer(offer: Offer) -> Response:
     appointment = context.session().get_one(Appointment, offer.appointment_id)
-    return answer(OfferOut.of(offer), version=f"{offer.version}.{appointment.version}")
+    shown = OfferOut.of(offer)
+    reviewed = [shown.review.status.value] if shown.review is not None else []
+    return answer(shown, version=".".join([f"{offer.version}", f"{appointment.version}", *reviewed]))

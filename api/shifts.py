@@ -224,12 +224,17 @@ def _shown(profile: Profile, shift: WorkingTime) -> ShiftOut:
     return shown
 
 
-def _availability(profile: Profile, availability: Availability | None) -> Response:
-    said = AvailabilityOut.model_validate(
+def availability_said(profile: Profile, availability: Availability | None) -> AvailabilityOut:
+    """What was said, or nothing yet."""
+    return AvailabilityOut.model_validate(
         {
             "weekly": availability.weekly if availability is not None else [],
             "exceptions": availability.exceptions if availability is not None else [],
             "time_zone": profile.technician.time_zone,
         }
     )
+
+
+def _availability(profile: Profile, availability: Availability | None) -> Response:
+    said = availability_said(profile, availability)
     return answer(said, version=availability.version if availability is not None else 0)

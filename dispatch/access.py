@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlmodel import Session, SQLModel, col, select
 
 from dispatch.appointment import HELD_BY_TECHNICIAN, Appointment, Status
+from dispatch.decision import Decision
 from dispatch.errors import InvalidSlot, NotFound, UnknownReference
 from dispatch.events import Actor, Event
 from dispatch.hold import Hold
@@ -20,6 +21,7 @@ from dispatch.organization import Organization
 from dispatch.placing import lock_visit
 from dispatch.plan_run import PlanRun
 from dispatch.planning import asked_job
+from dispatch.review import Review
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
 from dispatch.slots import slot_request
@@ -31,7 +33,7 @@ VISITED = (Status.COMPLETED, Status.CANNOT_COMPLETE)
 PUBLIC_FIELDS = frozenset({"status", "start", "end", "arrival_window", "occurred_at"})
 """Of events, what customers and technicians are shown too."""
 Row = TypeVar("Row", bound=SQLModel)
-OfOrganization = TypeVar("OfOrganization", Territory, PlanRun)
+OfOrganization = TypeVar("OfOrganization", Territory, PlanRun, Review)
 
 
 def actor_of(principal: Principal) -> Actor:
@@ -146,14 +148,24 @@ def territory_named(session: Session, principal: Principal, territory_id: str) -
         raise UnknownReference("territory_id") from error
 
 
-def working_technician(session: Session, principal: Principal, named: str = "me") -> Technician:
+def working_technician(
+    session: Session, principal: Principal, named: str = "me", *, or_suspended: bool = False
+) -> Technician:
     """The technician that calls, named by its id or as `me`. Raises `NotFound` for another's id, and `Forbidden` while
-    no organization lets it work."""
+    no organization lets it work; or_suspended: while none has approved it."""
     if named not in ("me", principal.technician_id):
         raise NotFound
     technician = technician_by_id(session, principal.technician_id or "")
-    require_approved(session, technician)
+    require_approved(session, technician, or_suspended=or_suspended)
     return technician
+
+
+def decision_about(session: Session, technician: Technician, decision_id: str) -> Decision:
+    """To be reviewed. Raises `NotFound` unless it is about the technician."""
+    found = _read(session, Decision, decision_id, change=True)
+    if found is None or found.technician_no != technician.no:
+        raise NotFound
+    return found
 
 
 def shows_technician(principal: Principal, appointment: Appointment) -> bool:

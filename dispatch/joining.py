@@ -14,6 +14,7 @@ from dispatch.appointment import Appointment, Status
 from dispatch.booking import give_back, supersede_offers
 from dispatch.calendar import claim
 from dispatch.contact import email_address, phone_number
+from dispatch.decision import Outcome, note
 from dispatch.errors import Conflict, Forbidden, Invalid, InvalidState
 from dispatch.events import Actor, record
 from dispatch.keys import issue_key
@@ -187,7 +188,8 @@ def suspend(
 ) -> None:
     """Suspended for this organization. Its offers are withdrawn and its visits go back to be planned with others, the
     promises to customers stand; a visit under way is left to a dispatcher. The calendar is claimed, so that what is
-    booked or accepted meanwhile looks again. Raises `InvalidState`."""
+    booked or accepted meanwhile looks again. The technician finds the reason among the decisions about it. Raises
+    `InvalidState`."""
     engagement = profile.engagement
     before = _decided(engagement)
     if engagement.status is EngagementStatus.ACTIVE:
@@ -196,6 +198,9 @@ def suspend(
         _withdraw_offers(session, settings, engagement, by, now)
         _release_visits(session, settings, engagement, reason, by, now)
     engagement.suspend(reason)
+    facts = [{"code": "suspended", "detail": reason}]
+    about = (engagement.organization_id, None, engagement.technician_no)
+    note(session, *about, Outcome.SUSPENDED, facts, now)
     _decide(session, profile, "technician.suspended", before, by, now, reason)
 
 

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import bindparam
 from sqlalchemy.orm import load_only, object_session
 from sqlalchemy.orm.attributes import manager_of_class
-from sqlmodel import Session, SQLModel, col, or_, select
+from sqlmodel import Session, SQLModel, col, func, or_, select
 
 from dispatch.appointment import ENDED, UNDER_WAY, Appointment, Status
 from dispatch.calendar import (
@@ -57,6 +57,7 @@ from optimizer import (
     Stop,
     TimeWindow,
     Visit,
+    Weights,
     time_route,
 )
 from optimizer.travel import Geodesic
@@ -204,7 +205,8 @@ class DayReader:
 
     technician_nos: only these; by default all that the organization has engaged and not suspended. leaving_from: nobody
     who has not begun leaves earlier. briefly: of the visits that stand only what decides how they may move is read at
-    once, the rest when it is looked at. lock: their calendars until the transaction ends.
+    once, the rest when it is looked at. lock: their calendars until the transaction ends. given_s: work by technician
+    number, over which hours are to be fair; without, they are not spread.
     """
 
     def __init__(
@@ -218,14 +220,17 @@ class DayReader:
         *,
         briefly: bool = False,
         lock: bool = False,
+        given_s: Mapping[int, int] | None = None,
     ) -> None:
         self._session, self._settings, self._organization_id = session, settings, organization_id
+        self._fairness_cents = settings.fairness_cents_per_h2 if given_s is not None else 0
         self._leaving_from = epoch(leaving_from) if leaving_from is not None else 0
         self._tolerance_s = settings.start_tolerance_s
         self._people = _working_people(session, organization_id, technician_nos, lock=lock)
         self._technician_ids = {
             technician.no: technician.id for technician, _ in self._people if technician.no is not None
         }
+        self._given_s = _beyond_least(given_s or {}, self._technician_ids)
         self._times = working_times(session, [technician for technician, _ in self._people], *range_)
         begin, end = _hull(self._times, range_)
         self._blocks = blocks_between(session, list(self._times), epoch(begin), epoch(end))
@@ -282,7 +287,8 @@ class DayReader:
         shifts, shift_of_block = self._shifts()
         points = [Point(place.lat, place.lon) for place in self._places]
         travel = travel_provider(self._settings).matrix(points)
-        problem = Problem(tuple(self._visits.values()), tuple(shifts), travel)
+        weights = Weights(fairness_cents_per_h2=self._fairness_cents)
+        problem = Problem(tuple(self._visits.values()), tuple(shifts), travel, weights)
         return WorkingDay(
             problem=problem,
             plan=_standing_plan(problem, self._standing, shift_of_block),
@@ -365,6 +371,7 @@ class DayReader:
             cents_per_h=engagement.pay_per_hour_cents or 0,
             cents_per_km=engagement.pay_per_km_cents or 0,
             cents_per_visit=engagement.pay_per_visit_cents or 0,
+            given_s=self._given_s.get(technician.no or 0, 0),
         )
 
 
@@ -519,6 +526,7 @@ def load_for_plan(
 ) -> tuple[WorkingDay, list[Job]]:
     """A territory's day to be planned anew: what is scheduled and agreed with nobody may change technician, what is
     unassigned joins, all else is kept. Nothing begins before `now`, nothing that begins before `freeze_before` moves.
+    Hours are spread over those who were given fewer in the `fairness_days` before.
     The jobs apart are those that may start at no time of that day."""
     zone = ZoneInfo(territory.time_zone)
     range_ = local_day(day, zone)
@@ -528,7 +536,11 @@ def load_for_plan(
         for job in jobs_to_plan(session, territory, range_)
         if job.appointment.scheduled_start is None or job.appointment.scheduled_start >= frozen
     ]
-    reader = DayReader(session, settings, territory.organization_id, range_, leaving_from=now)
+    period = range_[0] - timedelta(days=settings.fairness_days), range_[0]
+    given_s = work_given_s(session, territory.organization_id, period)
+    reader = DayReader(
+        session, settings, territory.organization_id, range_, leaving_from=now, given_s=given_s
+    )
     reader.keep(except_=[job.appointment.id for job in jobs], fixed_before=frozen)
     hopeless = []
     for job in jobs:
@@ -538,6 +550,29 @@ def load_for_plan(
         else:
             hopeless.append(job)
     return reader.day(), hopeless
+
+
+def work_given_s(session: Session, organization_id: str, period: Window) -> dict[int, int]:
+    """Seconds of service and of travel to it that the organization planned with each technician in a period, by number,
+    for visits that stand or were done. What somebody was offered, declined or did for others is not in it."""
+    query = (
+        select(
+            Appointment.technician_no, func.sum(Service.duration_s + func.coalesce(Appointment.travel_s, 0))
+        )
+        .where(Appointment.service_request_id == ServiceRequest.id, ServiceRequest.service_id == Service.id)
+        .where(Appointment.organization_id == organization_id, Appointment.status != Status.CANCELLED)
+        .where(col(Appointment.scheduled_start) >= period[0], col(Appointment.scheduled_start) < period[1])
+        .group_by(col(Appointment.technician_no))
+    )
+    longest_s = int((period[1] - period[0]).total_seconds())
+    return {no: min(int(given_s), longest_s) for no, given_s in session.exec(query) if no is not None}
+
+
+def _beyond_least(given_s: Mapping[int, int], numbers: Iterable[int]) -> dict[int, int]:
+    """How much more each was given than whoever was given least: what is the same for all only makes travel dearer."""
+    all_s = {no: given_s.get(no, 0) for no in numbers}
+    least_s = min(all_s.values(), default=0)
+    return {no: own_s - least_s for no, own_s in all_s.items()}
 
 
 def plannable_windows(job: Job, day: date, zone: ZoneInfo, now: datetime) -> list[Window]:

@@ -7,6 +7,7 @@ from dispatch.appointment import Appointment
 from dispatch.calendar import CalendarBlock
 from dispatch.catalogue import Service
 from dispatch.customer import Customer
+from dispatch.decision import Decision
 from dispatch.events import Event
 from dispatch.feedback import Feedback
 from dispatch.gazetteer import GazetteerEntry, GazetteerRoad, GazetteerRoadWord, GazetteerWord
@@ -20,6 +21,7 @@ from dispatch.outbox import Notification
 from dispatch.plan_run import PlanRun
 from dispatch.position import Position
 from dispatch.promise import Promise
+from dispatch.review import Review
 from dispatch.service_request import ServiceRequest
 from dispatch.shift import Availability, Shift
 from dispatch.technician import Engagement, Technician, TechnicianSkill
@@ -35,6 +37,7 @@ TABLES = (
     Availability,
     CalendarBlock,
     Customer,
+    Decision,
     Engagement,
     Event,
     Feedback,
@@ -51,6 +54,7 @@ TABLES = (
     PlanRun,
     Position,
     Promise,
+    Review,
     Service,
     ServiceRequest,
     Shift,
