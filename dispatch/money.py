@@ -19,3 +19,8 @@ def cents(money: Amount | None, currency: str, field: str) -> int | None:
     if money.currency != currency:
         raise Invalid(errors=[(f"{field}.currency", f"must be {currency}, as in all of the organization")])
     return money.amount
+
+
+def per_hour_cents(pay_cents: int, seconds: int) -> int:
+    """What a pay comes to for each hour of the time that it is for."""
+    return round(pay_cents * 3600 / max(1, seconds))

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger
+from sqlalchemy import JSON, BigInteger, Index
 from sqlmodel import Field, SQLModel
 
 from dispatch.catalogue import OfferStrategy
@@ -29,6 +29,8 @@ OPEN = (OfferStatus.PENDING, OfferStatus.COUNTERED)
 class Offer(SQLModel, table=True):
     """rank: its place in a cascade, 0 asked first. detour_s: what the visit adds to the technician's travel that day.
     why: the facts that decided that this technician was asked. Pay is in the organization's minor units."""
+
+    __table_args__ = (Index("ix_offer_organization_id_answered_at", "organization_id", "answered_at"),)
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=36)
     organization_id: str = Field(foreign_key="organization.id", index=True, max_length=36)

@@ -18,7 +18,7 @@ from dispatch.catalogue import OfferStrategy, Service
 from dispatch.disclosure import is_disclosed, neighbourhood
 from dispatch.errors import Invalid, InvalidState, NoLongerFits, OfferTaken, SlotTaken, UnknownReference
 from dispatch.events import SYSTEM, Actor, record
-from dispatch.money import Amount, cents
+from dispatch.money import Amount, cents, per_hour_cents
 from dispatch.offer import OPEN, Offer, OfferStatus
 from dispatch.organization import Organization
 from dispatch.places import place_of
@@ -395,7 +395,7 @@ def locality_of(address: str | None) -> str | None:
 
 def net_per_hour_cents(offer: Offer) -> int:
     """The pay for each hour that the visit takes, the extra travel included."""
-    return round(offer.pay_cents * 3600 / max(1, offer.duration_s + offer.detour_s))
+    return per_hour_cents(offer.pay_cents, offer.duration_s + offer.detour_s)
 
 
 def offers_to(technician: Technician, status: OfferStatus | None, now: datetime) -> SelectOfScalar[Offer]:

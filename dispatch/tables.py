@@ -2,6 +2,7 @@
 
 from sqlmodel import SQLModel
 
+from dispatch.acceptance import AcceptanceTraining
 from dispatch.appointment import Appointment
 from dispatch.calendar import CalendarBlock
 from dispatch.catalogue import Service
@@ -30,6 +31,7 @@ from dispatch.webhook import WebhookDelivery, WebhookEndpoint
 METADATA = SQLModel.metadata
 
 TABLES = (
+    AcceptanceTraining,
     ApiKey,
     Appointment,
     Availability,
