@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import exists
 from sqlalchemy.orm import load_only
 from sqlmodel import Session, SQLModel, col, or_, select
 
@@ -30,6 +31,7 @@ from dispatch.calendar import (
 )
 from dispatch.catalogue import Service
 from dispatch.offer import OPEN, Offer, OfferStatus
+from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.places import Place, place_of
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
@@ -505,15 +507,18 @@ def load_for_plan(
     freeze_before: datetime | None,
 ) -> tuple[WorkingDay, list[Job]]:
     """A territory's day to be planned anew: what is scheduled and agreed with nobody may change technician, what is
-    unassigned joins, all else is kept. Nothing begins before `now`, nothing that begins before `freeze_before` moves.
-    The jobs apart are those that may start at no time of that day."""
+    unassigned joins unless several are asked about it now, all else is kept. Nothing begins before `now`, nothing that
+    begins before `freeze_before` moves. The jobs apart are those that may start at no time of that day."""
     zone = ZoneInfo(territory.time_zone)
     range_ = local_day(day, zone)
     frozen = max(now, freeze_before or now)
+    waiting = jobs_to_plan(session, territory, range_)
+    asked = _with_open_offer(session, [job.appointment.id for job in waiting])
     jobs = [
         job
-        for job in jobs_to_plan(session, territory, range_)
-        if job.appointment.scheduled_start is None or job.appointment.scheduled_start >= frozen
+        for job in waiting
+        if job.appointment.id not in asked
+        and (job.appointment.scheduled_start is None or job.appointment.scheduled_start >= frozen)
     ]
     reader = DayReader(session, settings, territory.organization_id, range_, leaving_from=now)
     reader.keep(except_=[job.appointment.id for job in jobs], fixed_before=frozen)
@@ -632,9 +637,15 @@ def _with_open_offer(session: Session, appointment_ids: Sequence[str]) -> set[st
 
 
 def _declined(session: Session, appointment_id: str) -> set[int]:
-    """Who said no to a visit is not put down for that visit again; it changes nothing for any other."""
+    """Who said no to a visit is not put down for that visit again, unless asked anew for more; it changes nothing for
+    any other."""
+    asked_for_more = exists().where(
+        col(OfferRound.appointment_id) == appointment_id,
+        col(OfferRound.status) == RoundStatus.RUNNING,
+        col(OfferRound.pay_cents) > Offer.pay_cents,
+    )
     query = select(Offer.technician_no).where(
-        Offer.appointment_id == appointment_id, Offer.status == OfferStatus.DECLINED
+        Offer.appointment_id == appointment_id, Offer.status == OfferStatus.DECLINED, ~asked_for_more
     )
     return set(session.exec(query))
 
@@ -890,3 +901,13 @@ def _replan(job: Job, technician: Technician, stop: Stop) -> bool:
     end = start + timedelta(seconds=job.service.duration_s)
     appointment.plan(technician.no, start, end, stop.travel_s, stop.travel_m)
     return True
+
+
+def reason_fields(reason: Reason) -> dict[str, Any]:
+    """A reason as it is told everywhere."""
+    fields: dict[str, Any] = {"code": reason.code, "detail": reason.detail}
+    if reason.technicians:
+        fields["technicians"] = list(reason.technicians)
+    if reason.by is not None:
+        fields["by"] = reason.by
+    return fields
