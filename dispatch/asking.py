@@ -134,7 +134,7 @@ def advance(session: Session, settings: Settings, row: OfferRound, now: datetime
     """After an answer, or none in time: asks whoever is next, or ends the round unfilled."""
     appointment = session.get_one(Appointment, row.appointment_id)
     query = select(Offer).where(Offer.round_id == row.id).order_by(col(Offer.rank))
-    offers = list(session.exec(query))
+    offers = list(session.exec(query.execution_options(populate_existing=True)))
     return _advance(_Round(session, settings, row, job_of(session, appointment), now, offers))
 
 

@@ -1,12 +1,13 @@
 """What is asked and told without a person: rounds that go on, visits whose time to be offered has come, and employees'
 visits at their release. Each is one transaction, once, after whatever downtime, and however many workers there are."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, Engine, false, or_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -17,6 +18,7 @@ from dispatch.asking import Asking, begin
 from dispatch.catalogue import OfferStrategy, Service
 from dispatch.database import available, open_session
 from dispatch.decision import Outcome, note
+from dispatch.errors import Conflict
 from dispatch.events import SYSTEM, record
 from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.placing import lock_visit
@@ -25,49 +27,51 @@ from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
 from dispatch.technician import Engagement, Kind
 
-AT_A_TIME = 100
-"""Of each kind, in one turn of a worker."""
+AT_A_TIME = 25
+"""Of each kind, in one turn of a worker: others wait meanwhile."""
+log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """How many."""
-
-    expired: int
-    offered: int
-    released: int
+Step = Callable[[Session], Counter[str]]
+"""Does one thing that is due, unless somebody was quicker, and counts what it did: `offers_expired`, `offers_sent`,
+`visits_released`."""
 
 
-def run(engine: Engine, settings: Settings, now: datetime) -> Done:
-    """Does what is due."""
-
+def run(engine: Engine, settings: Settings, now: datetime) -> Counter[str]:
+    """Does what is due, and counts it."""
     with available(), open_session(engine, read_only=True) as session:
-        leads = _leads(session)
-    return Done(
-        _each(engine, offering.rounds_due(now, AT_A_TIME), partial(_settle, settings, now)),
-        _each(engine, _to_offer(leads, now), partial(_offer, settings, leads, now)),
-        _each(engine, _to_release(leads, now), partial(_release, leads, now)),
-    )
+        steps = steps_due(session, settings, now)
+    done: Counter[str] = Counter()
+    for step in steps:
+        done += _attempt(engine, step)
+    return done
 
 
-def _each(engine: Engine, due: SelectOfScalar[str], step: Callable[[str, Session], int]) -> int:
-    """Does the step for every id that is due, in a transaction of its own, and gives back the sum of what they did."""
-    with available(), open_session(engine, read_only=True) as session:
-        ids = session.exec(due).all()
-    return sum(database.run(engine, partial(step, id_)) for id_ in ids)
+def _attempt(engine: Engine, step: Step) -> Counter[str]:
+    """What lost to somebody's change of the same calendar is due again in the next turn."""
+    try:
+        return database.run(engine, step)
+    except Conflict as error:
+        log.info("offers_later", reason=error.detail)
+        return Counter()
 
 
-def _settle(settings: Settings, now: datetime, round_id: str, session: Session) -> int:
-    return offering.settle(session, settings, round_id, now)
+def steps_due(session: Session, settings: Settings, now: datetime) -> list[Step]:
+    """Each to be done in a transaction of its own."""
+    leads = session.exec(select(Service.offer_before_s, Service.release_before_s).distinct()).all()
+    return [
+        *(partial(_settle, settings, now, id_) for id_ in session.exec(offering.rounds_due(now, AT_A_TIME))),
+        *(partial(_offer, settings, leads, now, id_) for id_ in session.exec(_to_offer(leads, now))),
+        *(partial(_release, leads, now, id_) for id_ in session.exec(_to_release(leads, now))),
+    ]
+
+
+def _settle(settings: Settings, now: datetime, round_id: str, session: Session) -> Counter[str]:
+    return Counter(offers_expired=offering.settle(session, settings, round_id, now))
 
 
 Leads = Sequence[tuple[int, int]]
 """Of the services that there are: how long before the window offers leave, and employees' visits are released."""
-
-
-def _leads(session: Session) -> Leads:
-    query = select(Service.offer_before_s, Service.release_before_s).distinct()
-    return session.exec(query).all()
 
 
 def _is_time(column: Any, leads: Sequence[int], now: datetime) -> ColumnElement[bool]:
@@ -106,14 +110,17 @@ def _to_offer(leads: Leads, now: datetime) -> SelectOfScalar[str]:
     )
 
 
-def _offer(settings: Settings, leads: Leads, now: datetime, appointment_id: str, session: Session) -> int:
+def _offer(
+    settings: Settings, leads: Leads, now: datetime, appointment_id: str, session: Session
+) -> Counter[str]:
     appointment = lock_visit(session, appointment_id)
     if appointment is None or not _still(session, _to_offer(leads, now), appointment_id):
-        return 0
+        return Counter()
     strategy = job_of(session, appointment).service.offer_strategy
     if appointment.pinned:
         strategy = OfferStrategy.DIRECT
-    return len(begin(session, settings, appointment, Asking(strategy), SYSTEM, now))
+    sent = begin(session, settings, appointment, Asking(strategy), SYSTEM, now)
+    return Counter(offers_sent=len(sent))
 
 
 def _to_release(leads: Leads, now: datetime) -> SelectOfScalar[str]:
@@ -132,10 +139,10 @@ def _to_release(leads: Leads, now: datetime) -> SelectOfScalar[str]:
     )
 
 
-def _release(leads: Leads, now: datetime, appointment_id: str, session: Session) -> int:
+def _release(leads: Leads, now: datetime, appointment_id: str, session: Session) -> Counter[str]:
     appointment = lock_visit(session, appointment_id)
     if appointment is None or not _still(session, _to_release(leads, now), appointment_id):
-        return 0
+        return Counter()
     assert appointment.technician_no is not None
     appointment.move(Status.DISPATCHED)
     appointment.agreed_start = appointment.scheduled_start
@@ -154,7 +161,7 @@ def _release(leads: Leads, now: datetime, appointment_id: str, session: Session)
         now,
     )
     session.flush()
-    return 1
+    return Counter(visits_released=1)
 
 
 def _still(session: Session, due: SelectOfScalar[str], appointment_id: str) -> bool:

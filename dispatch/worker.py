@@ -43,8 +43,8 @@ def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
         late = lateness.notice(session, now)
         idempotency.forget_expired(session, now)
         outbox.forget_told(session, now - timedelta(days=settings.outbox_days))
-    if any((done.expired, done.offered, done.released)):
-        log.info("offers", expired=done.expired, sent=done.offered, visits_released=done.released)
+    if done:
+        log.info("offers", **done)
     if broken:
         log.warning("promises_broken", count=broken)
     if late:
