@@ -9,6 +9,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 ARGS ?=
 ROUNDS ?= 1000
+BROADCASTS ?= 500
 OLDEST := 11
 NEWEST := 14
 
@@ -35,9 +36,10 @@ setup: $(LOCKED_DEV) $(WARMED) ## Set up .venv with everything that the other ta
 test: $(LOCKED_DEV) $(WARMED) ## Run every test that this machine can run, one process a core (ARGS=-n0: one)
 	@$(BIN)/python -m pytest -n logical --dist worksteal $(ARGS)
 
-nightly: $(LOCKED_DEV) $(WARMED) ## Race ROUNDS (1000) times on each database, try each property 20 times as often
-	@echo "$(ROUNDS) rounds of 200 clients on the last slot, on each database; 20 times the examples of each property."
-	@DISPATCH_RACE_ROUNDS=$(ROUNDS) HYPOTHESIS_PROFILE=nightly \
+nightly: $(LOCKED_DEV) $(WARMED) ## Race ROUNDS (1000) and BROADCASTS (500) times on each database, try each property 20 times as often
+	@echo "$(ROUNDS) rounds of 200 clients on the last slot and $(BROADCASTS) of 50 on one broadcast, on each database;"
+	@echo "20 times the examples of each property."
+	@DISPATCH_RACE_ROUNDS=$(ROUNDS) DISPATCH_BROADCAST_ROUNDS=$(BROADCASTS) HYPOTHESIS_PROFILE=nightly \
 		$(BIN)/python -m pytest -vv -n logical --dist worksteal -m "nightly or hypothesis" --durations=0 --durations-min=10 $(ARGS)
 
 check: $(LOCKED_DEV) ## Check style, types, the direction of imports and the declared dependencies

@@ -1,6 +1,6 @@
 """The board: a territory's day at a glance."""
 
-from typing import Self
+from typing import Any, Self
 
 from flask import Response
 from pydantic import Field
@@ -16,6 +16,7 @@ from api.technicians import StopOut
 from dispatch import day
 from dispatch.access import territory_named
 from dispatch.day import Board, BoardRow, Unassigned
+from dispatch.offer_round import would_fill_if_of
 from dispatch.places import place_of
 from dispatch.service_request import Priority
 from dispatch.shift import WorkingTime
@@ -72,7 +73,8 @@ def _shift(time: WorkingTime) -> BoardShift:
 
 class UnassignedVisit(Answer):
     """A visit without a technician: why, and what would help. fits: how many technicians could take it as things
-    stand."""
+    stand. would_fill_if: of one that was offered and that nobody took, what would fill it; `by` and other figures say
+    how much."""
 
     appointment_id: str
     service_request_id: str
@@ -82,9 +84,10 @@ class UnassignedVisit(Answer):
     reasons: list[ReasonOut]
     would_fit_if: list[ReasonOut]
     fits: int
+    would_fill_if: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, item: Unassigned) -> Self:
+    def of(cls, item: Unassigned, would_fill_if: list[dict[str, Any]]) -> Self:
         """Built from its rows."""
         return cls(
             appointment_id=item.appointment.id,
@@ -95,6 +98,7 @@ class UnassignedVisit(Answer):
             reasons=reasons_out(item.reasons),
             would_fit_if=reasons_out(item.would_fit_if),
             fits=item.fits,
+            would_fill_if=would_fill_if,
         )
 
 
@@ -111,12 +115,16 @@ class BoardOut(Answer):
     @classmethod
     def of(cls, territory_id: str, on: Day, time_zone: str, shown: Board) -> Self:
         """Built from what the day shows."""
+        visits = [item.appointment for item in shown.unassigned]
+        unfilled = would_fill_if_of(context.session(), visits)
         return cls(
             territory_id=territory_id,
             date=on,
             time_zone=time_zone,
             technicians=[BoardTechnician.of(row) for row in shown.rows],
-            unassigned=[UnassignedVisit.of(item) for item in shown.unassigned],
+            unassigned=[
+                UnassignedVisit.of(item, unfilled.get(item.appointment.id, [])) for item in shown.unassigned
+            ],
             kpis=shown.kpis,
         )
 

@@ -214,6 +214,13 @@ class Money(Body):
     currency: str = Field(pattern="^[A-Z]{3}$")
 
 
+class Change(Answer):
+    """A difference of money in the currency's minor units, negative where it is less."""
+
+    amount: int
+    currency: str
+
+
 class Place(Body):
     """Where: WGS 84 degrees, with or without an address, or an address alone, which is looked up."""
 

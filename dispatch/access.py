@@ -17,6 +17,7 @@ from dispatch.events import Actor, Event
 from dispatch.hold import Hold
 from dispatch.keys import Principal
 from dispatch.offer import Offer
+from dispatch.offering import lock_offer
 from dispatch.organization import Organization
 from dispatch.placing import lock_visit
 from dispatch.plan_run import PlanRun
@@ -125,8 +126,7 @@ def offer_of(session: Session, principal: Principal, offer_id: str, *, change: b
     elif found.organization_id != principal.organization_id:
         raise NotFound
     if change:
-        lock_visit(session, found.appointment_id)
-        session.refresh(found, with_for_update=True)
+        lock_offer(session, found)
     return found
 
 

@@ -11,6 +11,7 @@ from dispatch.events import Actor, record
 from dispatch.holds import chosen_window, release_all
 from dispatch.links import open_tracking
 from dispatch.offer import OPEN, Offer, OfferStatus
+from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.placing import Placed, keep, note_placed, take_out
 from dispatch.planning import Job, Window, job_of
 from dispatch.promise import PromiseKind, enter
@@ -188,14 +189,28 @@ def give_back(session: Session, settings: Settings, appointment: Appointment) ->
 def supersede_offers(session: Session, appointment: Appointment, by: Actor, now: datetime) -> None:
     """Closes what is still being asked about the visit, and what was accepted for it and holds no more; what time it
     takes, it takes as a visit."""
-    standing = (*OPEN, OfferStatus.ACCEPTED)
-    offers = select(Offer).where(Offer.appointment_id == appointment.id, col(Offer.status).in_(standing))
-    for offer in session.exec(offers.with_for_update()).all():
-        offer.close(OfferStatus.SUPERSEDED, now)
-        session.add(offer)
-        after = {"offer_id": offer.id}
-        record(session, offer.organization_id, appointment.id, "offer.superseded", now, by, after=after)
+    ended = (RoundStatus.UNFILLED, RoundStatus.STOPPED)
+    rounds = select(OfferRound).where(OfferRound.appointment_id == appointment.id)
+    for row in session.exec(rounds.where(col(OfferRound.status).not_in(ended)).with_for_update()).all():
+        row.end(RoundStatus.STOPPED, now)
+        session.add(row)
+        _supersede_round(session, row, by, now)
         mark_block(session, appointment.id, BlockKind.VISIT)
+
+
+def _supersede_round(session: Session, row: OfferRound, by: Actor, now: datetime) -> None:
+    standing = (*OPEN, OfferStatus.ACCEPTED)
+    offers = select(Offer).where(Offer.round_id == row.id, col(Offer.status).in_(standing))
+    for offer in session.exec(offers.order_by(col(Offer.id)).with_for_update()).all():
+        supersede(session, offer, by, now)
+
+
+def supersede(session: Session, offer: Offer, by: Actor, now: datetime) -> None:
+    """Something else came of it."""
+    offer.close(OfferStatus.SUPERSEDED, now)
+    session.add(offer)
+    after = {"offer_id": offer.id}
+    record(session, offer.organization_id, offer.appointment_id, "offer.superseded", now, by, after=after)
 
 
 def promise(

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Exists, case, literal
+from sqlalchemy import ColumnElement, Exists, case, exists, literal
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -22,6 +22,7 @@ from dispatch.events import Actor, record
 from dispatch.gazetteer import Wanted, located
 from dispatch.keys import Principal, issue_key
 from dispatch.offer import OPEN, Offer, OfferStatus
+from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.organization import Organization
 from dispatch.places import Place
 from dispatch.placing import lock_visit
@@ -384,12 +385,18 @@ def _derived_status() -> ColumnElement[str]:
         (status.in_(UNDER_WAY), literal("in_progress")),
         (status == Status.DISPATCHED, literal("booked")),
         (_has_offer(*OPEN), literal("offering")),
-        (
-            (status == Status.UNASSIGNED) & _has_offer(OfferStatus.EXPIRED, OfferStatus.DECLINED),
-            literal("unfilled"),
-        ),
+        (status.in_((Status.UNASSIGNED, Status.SCHEDULED)) & _is_unfilled(), literal("unfilled")),
         (col(Appointment.window_start).is_not(None), literal("booked")),
         else_=literal("open"),
+    )
+
+
+def _is_unfilled() -> Exists:
+    """Whether nobody took it when it was last offered, and nothing has changed since."""
+    return exists().where(
+        col(OfferRound.appointment_id) == col(Appointment.id),
+        col(OfferRound.status) == RoundStatus.UNFILLED,
+        col(OfferRound.ended_version) == col(Appointment.version),
     )
 
 

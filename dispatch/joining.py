@@ -246,7 +246,7 @@ def _withdraw_offers(
         col(Offer.expires_at) > now,
     )
     for offer in session.exec(standing_offers.order_by(col(Offer.id))).all():
-        offering.withdraw(session, settings, offer, by, now)
+        offering.take_back(session, settings, offer, by, now)
 
 
 def _release_visits(

@@ -27,7 +27,7 @@ OPEN = (OfferStatus.PENDING, OfferStatus.COUNTERED)
 
 
 class Offer(SQLModel, table=True):
-    """rank: its place in a cascade, 0 asked first. detour_s: what the visit adds to the technician's travel that day.
+    """rank: its place in its round, 0 asked first. detour_s: what the visit adds to the technician's travel that day.
     why: the facts that decided that this technician was asked. Pay is in the organization's minor units."""
 
     __table_args__ = (Index("ix_offer_organization_id_answered_at", "organization_id", "answered_at"),)
@@ -35,6 +35,7 @@ class Offer(SQLModel, table=True):
     id: str = Field(default_factory=new_id, primary_key=True, max_length=36)
     organization_id: str = Field(foreign_key="organization.id", index=True, max_length=36)
     appointment_id: str = Field(foreign_key="appointment.id", index=True, max_length=36)
+    round_id: str = Field(foreign_key="offer_round.id", index=True, max_length=36)
     technician_no: int = Field(foreign_key="technician.no", index=True)
     strategy: OfferStrategy = Field(sa_type=enum_type(OfferStrategy))
     rank: int = 0
@@ -53,6 +54,12 @@ class Offer(SQLModel, table=True):
     answered_at: datetime | None = None
     created_at: datetime
     version: int = 1
+
+    @property
+    def takes_time(self) -> bool:
+        """Whether the visit stands in the technician's calendar while it is asked; what many are asked at once takes
+        nobody's time."""
+        return self.strategy is not OfferStrategy.BROADCAST
 
     def status_at(self, now: datetime) -> OfferStatus:
         """As callers see it: one whose time is over is expired, also before that was noted."""

@@ -3,36 +3,28 @@ offer's and the appointment's state; the loser is told."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from dispatch.appointment import Appointment, Status
-from dispatch.booking import give_back, supersede_offers
-from dispatch.calendar import BlockKind, beside_others, discreet, epoch, mark_block
-from dispatch.catalogue import OfferStrategy, Service
-from dispatch.disclosure import is_disclosed, neighbourhood
+from dispatch.asking import Asking, advance, begin, window_of
+from dispatch.booking import give_back, supersede
+from dispatch.calendar import BlockKind, mark_block
+from dispatch.catalogue import OfferStrategy
 from dispatch.errors import Invalid, InvalidState, NoLongerFits, OfferTaken, SlotTaken, UnknownReference
 from dispatch.events import SYSTEM, Actor, record
-from dispatch.money import Amount, cents, per_hour_cents
+from dispatch.money import Amount, cents
 from dispatch.offer import OPEN, Offer, OfferStatus
+from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.organization import Organization
-from dispatch.places import place_of
-from dispatch.placing import ahead_of, lock_visit, note_retimed, place
-from dispatch.planning import Job, Window, job_of, load_standing
-from dispatch.service_request import ServiceRequest
+from dispatch.placing import ahead_of, lock_calendar, lock_visit, note_retimed, place
+from dispatch.planning import job_of
+from dispatch.ranking import rank
 from dispatch.settings import Settings
-from dispatch.shift import local_day
 from dispatch.technician import Engagement, EngagementStatus, Kind, Technician, engagement_of
-from dispatch.territory import Territory
-from optimizer import recommend
-
-DEFAULT_ANSWER_TIME = timedelta(hours=1)
-"""How long an offer stands where nothing else is said, and never longer than an answer is of use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +45,23 @@ class Wanted:
     pay: Amount | None = None
 
 
+# Asking
+
+
 def send(
     session: Session, settings: Settings, appointment: Appointment, wanted: Wanted, by: Actor, now: datetime
 ) -> list[Offer]:
-    """Raises `Invalid` for a strategy or a number of technicians that is not served, `UnknownReference`, and as
-    `send_direct`."""
-    if wanted.strategy is not OfferStrategy.DIRECT:
-        said = f"only direct offers are served by this version, {wanted.strategy.value} is not yet"
-        raise Invalid(errors=[("strategy", said)])
-    if len(wanted.technician_ids) > 1:
-        raise Invalid(errors=[("technician_ids", "a direct offer goes to one technician")])
+    """Begins a round, which supersedes what was pending. Raises `Invalid` for employees and where nobody can be meant,
+    `UnknownReference`, `InvalidState`, and `NoLongerFits` where nobody could come."""
     organization = session.get_one(Organization, appointment.organization_id)
-    asked = [technician_named(session, organization.id, id_) for id_ in wanted.technician_ids]
-    terms = Terms(wanted.expires_in_s, cents(wanted.pay, organization.currency, "pay"))
-    return [send_direct(session, settings, appointment, asked[0] if asked else None, terms, by, now)]
+    named = dict.fromkeys(wanted.technician_ids)
+    asked = [technician_named(session, organization.id, id_) for id_ in named]
+    if wanted.strategy is OfferStrategy.DIRECT and len(asked) > 1:
+        raise Invalid(errors=[("technician_ids", "a direct offer goes to one technician")])
+    pay_cents = cents(wanted.pay, organization.currency, "pay")
+    return _send(
+        session, settings, appointment, wanted.strategy, asked, Terms(wanted.expires_in_s, pay_cents), by, now
+    )
 
 
 def send_direct(
@@ -79,186 +74,87 @@ def send_direct(
     now: datetime,
 ) -> Offer:
     """Asks one technician, by default the one that is planned; the visit takes time in its calendar while the offer
-    stands. Supersedes what was pending. Raises `Invalid` for employees, `InvalidState`, `NoLongerFits`."""
+    stands. Supersedes what was pending. Raises as `send`."""
+    asked = [technician] if technician else []
+    return _send(session, settings, appointment, OfferStrategy.DIRECT, asked, terms, by, now)[0]
+
+
+def _send(
+    session: Session,
+    settings: Settings,
+    appointment: Appointment,
+    strategy: OfferStrategy,
+    asked: Sequence[Technician],
+    terms: Terms,
+    by: Actor,
+    now: datetime,
+) -> list[Offer]:
     appointment.require(Status.UNASSIGNED, Status.SCHEDULED)
-    asked = technician or _planned(session, appointment)
-    engagement = _asked_engagement(session, asked, appointment.organization_id)
-    job = job_of(session, appointment)
-    supersede_offers(session, appointment, by, now)
-    if appointment.technician_no != asked.no:
-        _plan_with(session, settings, job, asked, now)
-        if appointment.status is Status.UNASSIGNED:
-            appointment.move(Status.SCHEDULED)
-    travel = _travel_told(session, appointment, asked, _detour_s(session, settings, job, asked))
-    offer = _offer(job, asked, engagement, terms, travel, now)
-    appointment.agreed_start = appointment.scheduled_start
-    appointment.version += 1
-    session.add_all([offer, appointment])
-    session.flush()
-    mark_block(session, appointment.id, BlockKind.OFFER)
-    record(
-        session,
-        appointment.organization_id,
-        appointment.id,
-        "offer.sent",
-        now,
-        by,
-        after={"offer_id": offer.id},
-    )
-    return offer
+    people = asked or ([_planned(session, appointment)] if strategy is OfferStrategy.DIRECT else [])
+    for technician in people:
+        _require_asked(session, technician, appointment.organization_id)
+    numbers = [technician.no for technician in asked if technician.no is not None]
+    asking = Asking(strategy, numbers, terms.expires_in_s, terms.pay_cents)
+    sent = begin(session, settings, appointment, asking, by, now)
+    if not sent:
+        raise NoLongerFits(
+            detail="The visit does not fit into this technician's calendar."
+            if len(people) == 1
+            else "The visit fits into nobody's calendar."
+        )
+    return sent
 
 
 def _planned(session: Session, appointment: Appointment) -> Technician:
     if appointment.technician_no is None:
         raise Invalid(errors=[("technician_ids", "name one: nobody is planned for this visit")])
-    return session.exec(select(Technician).where(Technician.no == appointment.technician_no)).one()
+    return _technician(session, appointment.technician_no)
 
 
-def _asked_engagement(session: Session, technician: Technician, organization_id: str) -> Engagement:
-    engagement = engagement_of(session, technician, organization_id)
-    if engagement.status is not EngagementStatus.ACTIVE:
-        raise InvalidState(engagement.status.value, [EngagementStatus.ACTIVE.value])
+def _technician(session: Session, no: int) -> Technician:
+    return session.exec(select(Technician).where(Technician.no == no)).one()
+
+
+def _require_asked(session: Session, technician: Technician, organization_id: str) -> None:
+    engagement = _require_active(engagement_of(session, technician, organization_id))
     if engagement.kind is Kind.EMPLOYEE:
         raise Invalid(errors=[("technician_ids", "an employee is dispatched, not asked")])
+
+
+def _require_active(engagement: Engagement) -> Engagement:
+    if engagement.status is not EngagementStatus.ACTIVE:
+        raise InvalidState(engagement.status.value, [EngagementStatus.ACTIVE.value])
     return engagement
 
 
-def _plan_with(session: Session, settings: Settings, job: Job, technician: Technician, now: datetime) -> None:
-    try:
-        placed = place(session, settings, job, ahead_of(_window(session, job), now), technician.no)
-    except SlotTaken as error:
-        raise NoLongerFits(detail="The visit does not fit into this technician's calendar.") from error
-    note_retimed(session, placed.retimed, SYSTEM, now)
+def lock_offer(session: Session, offer: Offer) -> None:
+    """The calendar of whom it asks, then the visit, then the offer itself, until the transaction ends: in the order of
+    everybody who changes them, so that answers wait for each other, with no deadlock."""
+    lock_calendar(session, offer.technician_no)
+    session.get_one(Appointment, offer.appointment_id, with_for_update=True, populate_existing=True)
+    session.refresh(offer, with_for_update=True)
 
 
-def _window(session: Session, job: Job) -> Window:
-    """The promised window, or the day of the earliest start where nothing is promised."""
-    appointment, request = job.appointment, job.request
-    if appointment.window_start is not None and appointment.window_end is not None:
-        return appointment.window_start, appointment.window_end
-    territory = session.get_one(Territory, appointment.territory_id)
-    zone = ZoneInfo(territory.time_zone)
-    begin = request.earliest_start or request.created_at
-    end = local_day(begin.astimezone(zone).date(), zone)[1]
-    return begin, min(end, request.due) if request.due else end
-
-
-def _detour_s(session: Session, settings: Settings, job: Job, technician: Technician) -> int:
-    """What the visit adds to the technician's travel, where it stands."""
-    appointment = job.appointment
-    assert appointment.scheduled_start is not None
-    assert appointment.scheduled_end is not None
-    assert technician.no is not None
-    windows = [(appointment.scheduled_start, appointment.scheduled_start)]
-    day = load_standing(
-        session,
-        settings,
-        appointment.organization_id,
-        (appointment.scheduled_start, appointment.scheduled_end),
-        asking=job,
-        windows=windows,
-        technician_nos=[technician.no],
-    )
-    found = recommend(day.problem, day.plan, appointment.id, job.windows_at_place(windows))
-    least = min((insertion.extra_travel_s for insertion in found.insertions), default=appointment.travel_s)
-    return max(0, least or 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Travel:
-    """The way to the visit, and what the visit adds to the technician's travel."""
-
-    travel_s: int
-    travel_m: int
-    detour_s: int
-
-
-def _travel_told(
-    session: Session, appointment: Appointment, technician: Technician, detour_s: int
-) -> _Travel:
-    """As an offer tells it, which the dispatcher reads as well: rounded beside another organization's visit."""
-    assert technician.no is not None
-    assert appointment.scheduled_start is not None
-    travel_s, travel_m = appointment.travel_s or 0, appointment.travel_m or 0
-    at = epoch(appointment.scheduled_start)
-    if appointment.id not in beside_others(session, appointment.organization_id, [technician.no], at, at + 1):
-        return _Travel(travel_s, travel_m, detour_s)
-    return _Travel(*discreet(travel_s, travel_m), discreet(detour_s, 0)[0])
-
-
-def _offer(
-    job: Job,
-    technician: Technician,
-    engagement: Engagement,
-    terms: Terms,
-    travel: _Travel,
-    now: datetime,
-) -> Offer:
-    appointment = job.appointment
-    assert technician.no is not None
-    assert appointment.scheduled_start is not None
-    stands = timedelta(seconds=terms.expires_in_s) if terms.expires_in_s else DEFAULT_ANSWER_TIME
-    pay_cents = (
-        terms.pay_cents
-        if terms.pay_cents is not None
-        else usual_pay_cents(engagement, job.service, travel.travel_m)
-    )
-    return Offer(
-        organization_id=appointment.organization_id,
-        appointment_id=appointment.id,
-        technician_no=technician.no,
-        strategy=OfferStrategy.DIRECT,
-        pay_cents=pay_cents,
-        travel_s=travel.travel_s,
-        travel_m=travel.travel_m,
-        detour_s=travel.detour_s,
-        duration_s=job.service.duration_s,
-        scheduled_start=appointment.scheduled_start,
-        why=[
-            _fact(
-                "qualified", f"Verified for {', '.join(sorted(job.service.required_skills)) or 'any work'}."
-            ),
-            _fact("near", f"{travel.travel_m} m and {travel.travel_s} s from the place before."),
-        ],
-        expires_at=min(now + stands, _latest_answer(appointment, now)),
-        created_at=now,
-    )
-
-
-def _latest_answer(appointment: Appointment, now: datetime) -> datetime:
-    """When the technician would have to leave; where that is past, the planned start, at last the end of the window.
-    Raises `NoLongerFits` where all that is over."""
-    start, end = appointment.scheduled_start, appointment.window_end
-    assert start is not None
-    leaves = start - timedelta(seconds=appointment.travel_s or 0)
-    ahead = [at for at in (leaves, start, end) if at is not None and at > now]
-    if not ahead:
-        raise NoLongerFits(detail="The visit is planned at a time that is past.")
-    return ahead[0]
-
-
-def _fact(code: str, detail: str) -> dict[str, Any]:
-    return {"code": code, "detail": detail}
-
-
-def usual_pay_cents(engagement: Engagement, service: Service, travel_m: int) -> int:
-    """What the engagement pays for the visit: per visit, per hour of work and per kilometre of the way to it."""
-    per_hour = (engagement.pay_per_hour_cents or 0) * service.duration_s / 3600
-    per_km = (engagement.pay_per_km_cents or 0) * travel_m / 1000
-    return (engagement.pay_per_visit_cents or 0) + round(per_hour + per_km)
+# Answers
 
 
 def accept(session: Session, settings: Settings, offer: Offer, by: Actor, now: datetime) -> Appointment:
-    """The visit is the technician's: scheduled -> dispatched. A winner's second accept changes nothing. Raises
-    `OfferTaken`, `OfferExpired`, `NoLongerFits`, `InvalidState`."""
-    appointment = session.get_one(Appointment, offer.appointment_id)
+    """The visit is the technician's: -> dispatched, whatever else was asked about it is superseded, and so is what the
+    technician was asked together with others and has no time for any more. A winner's second accept changes nothing.
+    Raises `OfferTaken`, `OfferExpired`, `NoLongerFits`, `InvalidState`."""
     if offer.status is OfferStatus.ACCEPTED:
-        return appointment
+        return session.get_one(Appointment, offer.appointment_id)
     offer.require_open(now)
-    if offer.status is not OfferStatus.PENDING:
-        raise InvalidState(offer.status.value, [OfferStatus.PENDING.value])
-    _require_engaged(session, offer)
-    if appointment.technician_no != offer.technician_no:
+    _require_status(offer, OfferStatus.PENDING)
+    return _take(session, settings, offer, by, now)
+
+
+def _take(session: Session, settings: Settings, offer: Offer, by: Actor, now: datetime) -> Appointment:
+    appointment = session.get_one(Appointment, offer.appointment_id)
+    _require_active(engagement_of(session, _technician(session, offer.technician_no), offer.organization_id))
+    if not offer.takes_time:
+        _insert(session, settings, offer, appointment, now)
+    elif appointment.technician_no != offer.technician_no:
         raise OfferTaken()
     _win(session, offer, OfferStatus.ACCEPTED, now)
     appointment.move(Status.DISPATCHED)
@@ -268,43 +164,201 @@ def accept(session: Session, settings: Settings, offer: Offer, by: Actor, now: d
     mark_block(session, appointment.id, BlockKind.VISIT)
     _record_answer(session, offer, "offer.accepted", by, now)
     record(session, appointment.organization_id, appointment.id, "appointment.dispatched", now, by)
+    _end_round(session, offer, RoundStatus.FILLED, now)
+    _supersede_unfitting(session, settings, offer, now)
     return appointment
+
+
+def _insert(
+    session: Session, settings: Settings, offer: Offer, appointment: Appointment, now: datetime
+) -> None:
+    """Into the technician's one calendar, as it is now."""
+    if appointment.status is not Status.UNASSIGNED:
+        raise OfferTaken()
+    job = job_of(session, appointment)
+    try:
+        placed = place(session, settings, job, ahead_of(window_of(session, job), now), offer.technician_no)
+    except SlotTaken as error:
+        raise NoLongerFits() from error
+    note_retimed(session, placed.retimed, SYSTEM, now)
+    appointment.move(Status.SCHEDULED)
+
+
+def _end_round(
+    session: Session, offer: Offer, status: RoundStatus, now: datetime, version: int | None = None
+) -> None:
+    """Supersedes what else it asked."""
+    row = _round(session, offer)
+    row.end(status, now, version)
+    session.add(row)
+    others = select(Offer).where(Offer.round_id == row.id, Offer.id != offer.id, col(Offer.status).in_(OPEN))
+    for other in session.exec(others.order_by(col(Offer.id)).with_for_update()).all():
+        supersede(session, other, SYSTEM, now)
+    session.flush()
+
+
+def _round(session: Session, offer: Offer) -> OfferRound:
+    return session.get_one(OfferRound, offer.round_id, with_for_update=True, populate_existing=True)
+
+
+def _supersede_unfitting(session: Session, settings: Settings, won: Offer, now: datetime) -> None:
+    """What else the technician is asked together with others, by whomever, and has no time for any more. What somebody
+    answers at this moment is left alone: its acceptance looks into the calendar itself. Its round goes on when the
+    worker comes by."""
+    pending = (
+        select(Offer)
+        .where(Offer.technician_no == won.technician_no, Offer.id != won.id)
+        .where(Offer.strategy == OfferStrategy.BROADCAST, col(Offer.status).in_(OPEN))
+    )
+    for offer in session.exec(pending.order_by(col(Offer.id)).with_for_update(skip_locked=True)).all():
+        if not _fits(session, settings, offer, now):
+            supersede(session, offer, SYSTEM, now)
+    session.flush()
+
+
+def _fits(session: Session, settings: Settings, offer: Offer, now: datetime) -> bool:
+    job = job_of(session, session.get_one(Appointment, offer.appointment_id))
+    try:
+        window = ahead_of(window_of(session, job), now)
+    except SlotTaken:
+        return False
+    return bool(rank(session, settings, job, window, among=[offer.technician_no]).items)
 
 
 def decline(
     session: Session, settings: Settings, offer: Offer, by: Actor, now: datetime, reason: str | None
 ) -> Offer:
-    """The visit goes back to be planned with somebody else; the promise to the customer stands. A second decline
+    """The visit goes to whoever is next, or back to be planned; the promise to the customer stands. A second decline
     changes nothing."""
     if offer.status is OfferStatus.DECLINED:
         return offer
     offer.require_open(now)
-    return _lose(session, settings, offer, OfferStatus.DECLINED, "offer.declined", by, now, reason)
+    _lose(session, settings, offer, OfferStatus.DECLINED, "offer.declined", by, now, reason)
+    advance(session, settings, _round(session, offer), now)
+    return offer
 
 
 def withdraw(session: Session, settings: Settings, offer: Offer, by: Actor, now: datetime) -> Offer:
-    """A dispatcher takes the offer back; the visit is unassigned."""
+    """A dispatcher takes the offer back. The visit is unassigned, and nobody else is asked unless a person does; where
+    several are asked at once, the others still are."""
     if offer.status is OfferStatus.WITHDRAWN:
         return offer
     offer.require_open(now)
-    return _lose(session, settings, offer, OfferStatus.WITHDRAWN, "offer.withdrawn", by, now, None)
+    _lose(session, settings, offer, OfferStatus.WITHDRAWN, "offer.withdrawn", by, now, None)
+    others = select(Offer.id).where(Offer.round_id == offer.round_id, col(Offer.status).in_(OPEN))
+    if session.exec(others).first() is None:
+        appointment = session.get_one(Appointment, offer.appointment_id)
+        _end_round(session, offer, RoundStatus.STOPPED, now, appointment.version)
+    return offer
 
 
-def expire_due(session: Session, settings: Settings, now: datetime, limit: int = 100) -> int:
-    """Closes offers whose time is over, each once, after whatever downtime. Gives back how many."""
-    query = select(Offer).where(col(Offer.status).in_(OPEN), col(Offer.expires_at) <= now)
-    due = session.exec(query.order_by(col(Offer.expires_at)).limit(limit)).all()
-    return sum(_expire(session, settings, offer, now) for offer in due)
+def take_back(session: Session, settings: Settings, offer: Offer, by: Actor, now: datetime) -> None:
+    """Withdraws an offer because its technician works for the organization no more; the worker asks whoever is next."""
+    lock_offer(session, offer)
+    if offer.status in OPEN:
+        _lose(session, settings, offer, OfferStatus.WITHDRAWN, "offer.withdrawn", by, now, None)
 
 
-def _expire(session: Session, settings: Settings, offer: Offer, now: datetime) -> bool:
-    """Whether it still was open once its rows were ours."""
-    lock_visit(session, offer.appointment_id)
-    session.refresh(offer, with_for_update=True)
-    if offer.status not in OPEN:
-        return False
-    _lose(session, settings, offer, OfferStatus.EXPIRED, "offer.expired", SYSTEM, now, None)
-    return True
+# Counter-offers
+
+
+def counter(session: Session, offer: Offer, pay: Amount, note: str | None, by: Actor, now: datetime) -> Offer:
+    """pending -> countered: the technician would come for another pay; the time to answer runs on. The same again
+    changes nothing. Raises `Invalid` for another currency, `OfferTaken`, `OfferExpired`, `InvalidState`."""
+    currency = session.get_one(Organization, offer.organization_id).currency
+    pay_cents = cents(pay, currency, "pay")
+    if offer.status_at(now) is OfferStatus.COUNTERED and (offer.counter_pay_cents, offer.counter_note) == (
+        pay_cents,
+        note,
+    ):
+        return offer
+    offer.require_open(now)
+    _require_status(offer, OfferStatus.PENDING)
+    offer.counter_pay_cents, offer.counter_note = pay_cents, note
+    return _turn(session, offer, OfferStatus.COUNTERED, "offer.countered", by, now)
+
+
+def accept_counter(
+    session: Session, settings: Settings, offer: Offer, by: Actor, now: datetime
+) -> Appointment:
+    """A dispatcher takes the technician at its word: the offer is accepted at the pay that it named. A second time
+    changes nothing. Raises as `accept`."""
+    if offer.status is OfferStatus.ACCEPTED and offer.pay_cents == offer.counter_pay_cents:
+        return session.get_one(Appointment, offer.appointment_id)
+    offer.require_open(now)
+    _require_status(offer, OfferStatus.COUNTERED)
+    assert offer.counter_pay_cents is not None
+    offer.pay_cents = offer.counter_pay_cents
+    session.add(offer)
+    session.flush()
+    return _take(session, settings, offer, by, now)
+
+
+def reject_counter(session: Session, offer: Offer, by: Actor, now: datetime) -> Offer:
+    """countered -> pending while time is left; the technician may still accept what was offered. A second time changes
+    nothing. Raises `OfferExpired`, `InvalidState`."""
+    if offer.status_at(now) is OfferStatus.PENDING and offer.counter_pay_cents is not None:
+        return offer
+    offer.require_open(now)
+    _require_status(offer, OfferStatus.COUNTERED)
+    return _turn(session, offer, OfferStatus.PENDING, "offer.counter_rejected", by, now)
+
+
+def _turn(session: Session, offer: Offer, status: OfferStatus, event: str, by: Actor, now: datetime) -> Offer:
+    before = {"status": offer.status.value}
+    offer.status = status
+    offer.version += 1
+    session.add(offer)
+    after = {"offer_id": offer.id, "status": status.value, "pay_cents": offer.counter_pay_cents}
+    record(
+        session,
+        offer.organization_id,
+        offer.appointment_id,
+        event,
+        now,
+        by,
+        offer.counter_note,
+        before,
+        after,
+    )
+    session.flush()
+    return offer
+
+
+# Time
+
+
+def settle(session: Session, settings: Settings, round_id: str, now: datetime) -> int:
+    """Closes what was not answered in time in a round, and asks whoever is next, or ends it unfilled. Gives back how
+    many offers expired; a second time changes nothing."""
+    known = session.get_one(OfferRound, round_id)
+    lock_visit(session, known.appointment_id)
+    row = session.get_one(OfferRound, round_id, with_for_update=True, populate_existing=True)
+    if row.status is not RoundStatus.RUNNING:
+        return 0
+    over = select(Offer).where(
+        Offer.round_id == row.id, col(Offer.status).in_(OPEN), col(Offer.expires_at) <= now
+    )
+    expired = session.exec(
+        over.order_by(col(Offer.id)).with_for_update().execution_options(populate_existing=True)
+    ).all()
+    for offer in expired:
+        _lose(session, settings, offer, OfferStatus.EXPIRED, "offer.expired", SYSTEM, now, None)
+    advance(session, settings, row, now)
+    return len(expired)
+
+
+def rounds_due(now: datetime, limit: int) -> SelectOfScalar[str]:
+    """Rounds in which an answer is overdue, or nobody is asked any more."""
+    asked = select(Offer.id).where(Offer.round_id == OfferRound.id, col(Offer.status).in_(OPEN))
+    overdue = asked.where(col(Offer.expires_at) <= now)
+    query = select(OfferRound.id).where(OfferRound.status == RoundStatus.RUNNING)
+    return query.where(overdue.exists() | ~asked.exists()).order_by(col(OfferRound.deadline)).limit(limit)
+
+
+def _require_status(offer: Offer, status: OfferStatus) -> None:
+    if offer.status is not status:
+        raise InvalidState(offer.status.value, [status.value])
 
 
 def _lose(
@@ -316,11 +370,15 @@ def _lose(
     by: Actor,
     now: datetime,
     reason: str | None,
-) -> Offer:
+) -> None:
     """Closes an offer without a winner and frees the time that it took."""
     _win(session, offer, status, now, reason)
     appointment = session.get_one(Appointment, offer.appointment_id)
-    if appointment.status is Status.SCHEDULED and appointment.technician_no == offer.technician_no:
+    if (
+        offer.takes_time
+        and appointment.status is Status.SCHEDULED
+        and appointment.technician_no == offer.technician_no
+    ):
         give_back(session, settings, appointment)
         appointment.move(Status.UNASSIGNED)
         session.add(appointment)
@@ -329,7 +387,6 @@ def _lose(
         record(session, offer.organization_id, appointment.id, type_, now, by, None, before, after)
     _record_answer(session, offer, event, by, now)
     session.flush()
-    return offer
 
 
 def _win(
@@ -346,13 +403,6 @@ def _win(
     session.refresh(offer)
 
 
-def _require_engaged(session: Session, offer: Offer) -> None:
-    technician = session.exec(select(Technician).where(Technician.no == offer.technician_no)).one()
-    engagement = engagement_of(session, technician, offer.organization_id)
-    if engagement.status is not EngagementStatus.ACTIVE:
-        raise InvalidState(engagement.status.value, [EngagementStatus.ACTIVE.value])
-
-
 def _record_answer(session: Session, offer: Offer, type_: str, by: Actor, now: datetime) -> None:
     record(
         session,
@@ -366,36 +416,7 @@ def _record_answer(session: Session, offer: Offer, type_: str, by: Actor, now: d
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ShownArea:
-    """Where an offered visit is, as far as the technician may know."""
-
-    lat: float
-    lon: float
-    address: str | None
-    locality: str | None
-
-
-def area_of(offer: Offer, appointment: Appointment, request: ServiceRequest, now: datetime) -> ShownArea:
-    """The place itself from acceptance until shortly after the visit; else a point within a kilometre of it and the
-    part of the address that follows the street."""
-    locality, place = locality_of(request.address), place_of(request)
-    is_won = offer.status is OfferStatus.ACCEPTED and appointment.technician_no == offer.technician_no
-    if not is_won or not is_disclosed(appointment, Kind.FREELANCER, now):
-        place = neighbourhood(place)
-    return ShownArea(place.lat, place.lon, place.address, locality)
-
-
-def locality_of(address: str | None) -> str | None:
-    """What follows the street in an address, without parts that hold a number; None if nothing does."""
-    parts = [part.strip() for part in (address or "").split(",")[1:]]
-    named = [part for part in parts if part and not any(character.isdigit() for character in part)]
-    return ", ".join(named) or None
-
-
-def net_per_hour_cents(offer: Offer) -> int:
-    """The pay for each hour that the visit takes, the extra travel included."""
-    return per_hour_cents(offer.pay_cents, offer.duration_s + offer.detour_s)
+# Reading
 
 
 def offers_to(technician: Technician, status: OfferStatus | None, now: datetime) -> SelectOfScalar[Offer]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, exists
 from sqlalchemy.orm import load_only, object_session
 from sqlalchemy.orm.attributes import manager_of_class
 from sqlmodel import Session, SQLModel, col, func, or_, select
@@ -32,6 +32,7 @@ from dispatch.calendar import (
 )
 from dispatch.catalogue import Service
 from dispatch.offer import OPEN, Offer, OfferStatus
+from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.organization import Organization
 from dispatch.places import Place, place_of
 from dispatch.service_request import ServiceRequest
@@ -525,16 +526,19 @@ def load_for_plan(
     freeze_before: datetime | None,
 ) -> tuple[WorkingDay, list[Job]]:
     """A territory's day to be planned anew: what is scheduled and agreed with nobody may change technician, what is
-    unassigned joins, all else is kept. Nothing begins before `now`, nothing that begins before `freeze_before` moves.
-    Hours are spread over those who were given fewer in the `fairness_days` before.
+    unassigned joins unless several are asked about it now, all else is kept. Nothing begins before `now`, nothing that
+    begins before `freeze_before` moves. Hours are spread over those who were given fewer in the `fairness_days` before.
     The jobs apart are those that may start at no time of that day."""
     zone = ZoneInfo(territory.time_zone)
     range_ = local_day(day, zone)
     frozen = max(now, freeze_before or now)
+    waiting = jobs_to_plan(session, territory, range_)
+    asked = _with_open_offer(session, [job.appointment.id for job in waiting])
     jobs = [
         job
-        for job in jobs_to_plan(session, territory, range_)
-        if job.appointment.scheduled_start is None or job.appointment.scheduled_start >= frozen
+        for job in waiting
+        if job.appointment.id not in asked
+        and (job.appointment.scheduled_start is None or job.appointment.scheduled_start >= frozen)
     ]
     period = range_[0] - timedelta(days=settings.fairness_days), range_[0]
     given_s = work_given_s(session, territory.organization_id, period)
@@ -701,13 +705,21 @@ def _with_open_offer(session: Session, appointment_ids: Sequence[str]) -> set[st
     return set(session.exec(query))
 
 
+_ASKED_FOR_MORE = exists().where(
+    col(OfferRound.appointment_id) == Offer.appointment_id,
+    col(OfferRound.status) == RoundStatus.RUNNING,
+    col(OfferRound.pay_cents) > Offer.pay_cents,
+)
 _DECLINED = select(Offer.technician_no).where(
-    Offer.appointment_id == bindparam("appointment_id"), Offer.status == OfferStatus.DECLINED
+    Offer.appointment_id == bindparam("appointment_id"),
+    Offer.status == OfferStatus.DECLINED,
+    ~_ASKED_FOR_MORE,
 )
 
 
 def declined_by(session: Session, appointment_id: str) -> set[int]:
-    """Who said no to a visit is not put down for that visit again; it changes nothing for any other."""
+    """Who said no to a visit is not put down for that visit again, unless asked anew for more; it changes nothing for
+    any other."""
     return set(session.exec(_DECLINED, params={"appointment_id": appointment_id}))
 
 
@@ -961,3 +973,13 @@ def _replan(job: Job, technician: Technician, stop: Stop) -> bool:
     end = start + timedelta(seconds=job.service.duration_s)
     appointment.plan(technician.no, start, end, stop.travel_s, stop.travel_m)
     return True
+
+
+def reason_fields(reason: Reason) -> dict[str, Any]:
+    """A reason as it is told everywhere."""
+    fields: dict[str, Any] = {"code": reason.code, "detail": reason.detail}
+    if reason.technicians:
+        fields["technicians"] = list(reason.technicians)
+    if reason.by is not None:
+        fields["by"] = reason.by
+    return fields

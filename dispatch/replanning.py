@@ -28,6 +28,7 @@ from dispatch.planning import (
     Window,
     WorkingDay,
     load_for_plan,
+    reason_fields,
     requested_windows,
     settled,
     slot_windows,
@@ -38,7 +39,7 @@ from dispatch.promise import PromiseKind
 from dispatch.settings import Settings
 from dispatch.shift import local_day
 from dispatch.territory import Territory
-from optimizer import Infeasible, Plan, Progress, Reason
+from optimizer import Infeasible, Plan, Progress
 
 LEAST_TIME_LIMIT_S, TIME_LIMIT_S_PER_VISIT = 1.0, 0.02
 """Where nobody says how long: 13 s for a day of 660 visits."""
@@ -506,16 +507,6 @@ def _item(job: Job, technician_id: str, start: int, zone: ZoneInfo, date_: date)
         "scheduled_start": begins.isoformat().replace("+00:00", "Z"),
         "arrival_window": window_fields(window),
     }
-
-
-def reason_fields(reason: Reason) -> dict[str, Any]:
-    """A reason as it is told everywhere."""
-    fields: dict[str, Any] = {"code": reason.code, "detail": reason.detail}
-    if reason.technicians:
-        fields["technicians"] = list(reason.technicians)
-    if reason.by is not None:
-        fields["by"] = reason.by
-    return fields
 
 
 def _skipping_stale(result: dict[str, Any], applied: set[str]) -> dict[str, Any]:

@@ -55,6 +55,19 @@ class Settings(BaseSettings):
     tracking_ttl_s: int = Field(
         7 * DAY_S, ge=0, le=366 * DAY_S, description="How long a tracking link lives after its visit."
     )
+    wanted_chance: float = Field(
+        0.9,
+        gt=0,
+        lt=1,
+        description="So many technicians are asked that one of them accepts with this probability, between 0 and 1.",
+    )
+    offer_deadline_s: int = Field(
+        7_200,
+        ge=0,
+        le=30 * DAY_S,
+        description="How long before its window a visit that nobody accepted goes to the dispatcher as unfilled; of a "
+        "nearer window half of the time that is left.",
+    )
     start_tolerance_s: int = Field(
         1_800, ge=0, le=DAY_S, description="How far a plan may shift the start of an agreed visit."
     )

@@ -16,6 +16,7 @@ from dispatch.idempotency import IdempotencyRecord
 from dispatch.keys import ApiKey
 from dispatch.message import Message
 from dispatch.offer import Offer
+from dispatch.offer_round import OfferRound
 from dispatch.organization import Organization
 from dispatch.outbox import Notification
 from dispatch.plan_run import PlanRun
@@ -50,6 +51,7 @@ TABLES = (
     Notification,
     Message,
     Offer,
+    OfferRound,
     Organization,
     PlanRun,
     Position,

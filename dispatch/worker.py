@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Engine
 
 import optimizer
-from dispatch import day, holds, idempotency, lateness, notifying, offering, outbox, replanning, review
+from dispatch import automatic, day, holds, idempotency, lateness, notifying, outbox, replanning, review
 from dispatch.channels import open_channel
 from dispatch.database import open_engine, open_session, transaction
 from dispatch.errors import Unavailable
@@ -32,10 +32,10 @@ def utc_now() -> datetime:
 
 
 def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
-    """Does once whatever is due: offers and holds that expired, windows that passed with nobody, visits that will be
-    late, idempotency records past their day, what was told and decided long ago."""
-    with transaction(engine) as session:
-        expired = offering.expire_due(session, settings, now)
+    """Does once whatever is due: offers that leave, expire or go on to the next, employees' visits to be released,
+    holds that expired, windows that passed with nobody, visits that will be late, idempotency records past their day,
+    what was told and decided long ago."""
+    done = automatic.run(engine, settings, now)
     with transaction(engine) as session:
         released = holds.expire_due(session, settings, now)
     with transaction(engine) as session:
@@ -44,8 +44,8 @@ def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
         idempotency.forget_expired(session, now)
         outbox.forget_told(session, now - timedelta(days=settings.outbox_days))
         review.forget_decided(session, now - timedelta(days=settings.decision_days))
-    if expired:
-        log.info("offers_expired", count=expired)
+    if done:
+        log.info("offers", **done)
     if broken:
         log.warning("promises_broken", count=broken)
     if late:

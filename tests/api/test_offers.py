@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dispatch.ids import new_id
-from dispatch.offering import locality_of
+from dispatch.offer_terms import locality_of
 from tests.support.acme import ADA, CUSTOMERS, Acme
 
 DAY = {"from": "2027-03-03", "to": "2027-03-03"}
@@ -180,8 +180,6 @@ def test_who_is_pending_has_no_offers_to_read(acme: Acme) -> None:
 @pytest.mark.parametrize(
     ("members", "field"),
     [
-        ({"strategy": "cascade"}, "strategy"),
-        ({"strategy": "broadcast"}, "strategy"),
         ({"strategy": "shout"}, "strategy"),
         ({"technician_ids": []}, "technician_ids"),
         ({"technician_ids": ["7"]}, "technician_ids"),

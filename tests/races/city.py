@@ -4,7 +4,8 @@ Ada's day is cut into watches of two hours, far enough apart that they are nothi
 hour, five or eight minutes from her home, so that a watch has room for one visit, which may begin in any of the three
 windows that touch it. They last an hour and begin every half hour: the outer two touch, the middle one overlaps with
 both. Bo works all day and knows nothing of this work: of a day with that much working time customers may hold more
-than one visit. Ten painters work for the first organization alone, on a day on which Ada is off.
+than one visit. Ten painters work for the first organization alone, on a day on which Ada is off. Fifty roofers are
+there on the day after, for two hours each, in which one visit has room: they are asked, all at once.
 
     watch    |--------.--------|       two hours from home to home
     visit      |--------|              begins eight minutes after the watch does, or up to 43 minutes later
@@ -13,7 +14,7 @@ than one visit. Ten painters work for the first organization alone, on a day on 
                      |--------|
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from dispatch.database import open_session, transaction
 from dispatch.events import Actor
 from dispatch.hold import Hold
 from dispatch.holds import release
+from dispatch.keys import issue_key
 from dispatch.settings import Settings
 from dispatch.shift import Shift, add_shift
 from dispatch.slots import sign_slot
@@ -45,7 +47,10 @@ SPARE = 21
 HALF_AN_HOUR, WORK, WATCH = timedelta(minutes=30), timedelta(hours=1), timedelta(hours=2)
 PAINTING = 2
 """The house."""
+ROOFING = 3
+"""Likewise."""
 PAINTERS, PAINTERS_DAY = 10, timedelta(hours=8)
+ROOFERS = 50
 RULES: dict[str, Any] = {"slot_step_s": 1800, "arrival_window_s": 3600}
 
 PUBLIC = Actor("public")
@@ -69,15 +74,25 @@ class House:
     service: str
 
 
+@dataclass(frozen=True, slots=True)
+class Roofer:
+    """key: with which it answers."""
+
+    id: str
+    key: str
+
+
 @dataclass
 class City:
     """Customers are taken in turn from the houses that Ada works for, the first two, and from either of two streets.
-    url: where it is served."""
+    url: where it is served. dispatcher: a key of the first organization."""
 
     engine: Engine
     settings: Settings
     houses: Sequence[House] = ()
     url: str = ""
+    dispatcher: str = ""
+    roofers: Sequence[Roofer] = ()
     today: date = field(default_factory=lambda: datetime.now(ZONE).date())
     known: int = 0
 
@@ -104,6 +119,12 @@ class City:
     def day_off(self) -> date:
         """Ada's; the painters work then."""
         return self.today + timedelta(days=DAYS.stop)
+
+    @property
+    def roofing(self) -> Window:
+        """In which the roofers may begin their one visit."""
+        begin = clock_time(9, day=self.day_off + timedelta(days=1))
+        return begin, begin + WORK
 
     def watches(self) -> list[datetime]:
         """When those begin that everybody competes for."""
@@ -160,21 +181,37 @@ class City:
         assert answer.status == 200, answer
         return answer.body
 
-    def race(self, *calls: Call) -> list[Answer]:
-        """All of them at once. None may fail, and none may leave a calendar as it must not be."""
+    def broadcast(self, customer: Customer) -> list[str]:
+        """Asks all roofers at once about a visit that is promised; the ids of the offers, in their order."""
+        body = {"strategy": "broadcast", "technician_ids": [roofer.id for roofer in self.roofers]}
+        path = f"/v1/appointments/{customer.appointment}/offers"
+        answer = one(self.url, Call("POST", path, body, self.dispatcher))
+        assert answer.status == 201, answer
+        offer_of = {item["technician_id"]: item["id"] for item in answer.body["items"]}
+        return [offer_of[roofer.id] for roofer in self.roofers]
+
+    def accepting(self, roofer: Roofer, offer_id: str) -> Call:
+        return Call("POST", f"/v1/offers/{offer_id}/accept", {}, roofer.key)
+
+    def declining(self, roofer: Roofer, offer_id: str) -> Call:
+        return Call("POST", f"/v1/offers/{offer_id}/decline", {}, roofer.key)
+
+    def withdrawing(self, offer_id: str) -> Call:
+        return Call("POST", f"/v1/offers/{offer_id}/withdraw", {}, self.dispatcher)
+
+    def race(self, *calls: Call, waiting: Collection[str] = ()) -> list[Answer]:
+        """All of them at once. None may fail, and none may leave a calendar as it must not be. waiting: visits that may
+        be with nobody afterwards."""
         answers = at_once(self.url, calls)
         failed = [answer.body for answer in answers if answer.status >= 500]
         assert not failed, f"{len(failed)} of {len(answers)} failed, such as {failed[0]}"
-        self.require_sound()
+        assert faults(self.calendars(), waiting=waiting) == []
         return answers
 
     def calendars(self) -> Calendars:
         """As the database holds them."""
         with open_session(self.engine, read_only=True) as session:
             return read(session.connection(), datetime.now(UTC))
-
-    def require_sound(self) -> None:
-        assert faults(self.calendars()) == []
 
     def clear(self) -> None:
         """Gives everything back, so that the next race may have it."""
@@ -209,15 +246,28 @@ def build_city(engine: Engine, settings: Settings) -> City:
         world.engage(idle, rival, {})
         plumbing = [world.service(organization=house, **RULES) for house in (world.organization, rival)]
         painting = world.service(required_skills={"painting": 1}, **RULES)
-        city.houses = [House(service.organization_id, service.id) for service in (*plumbing, painting)]
+        roofing = world.service(required_skills={"roofing": 1}, **RULES)
+        city.houses = [
+            House(service.organization_id, service.id) for service in (*plumbing, painting, roofing)
+        ]
+        now = datetime.now(UTC)
+        city.dispatcher = issue_key(session, "dispatcher", organization_id=world.organization.id, now=now)[1]
         for number in range(PAINTERS):
             painter = world.technician(f"Painter {number}", skills={"painting": 3}, hours=None)
             add_hours(session, painter, clock_time(8, day=city.day_off), PAINTERS_DAY)
+        city.roofers = [_roofer(world, city, number) for number in range(ROOFERS)]
         for day in city.days():
             for hour in (*WATCHES, SPARE):
                 add_hours(session, ada, clock_time(hour, day=day), WATCH)
             add_hours(session, idle, clock_time(4, day=day), timedelta(hours=20))
     return city
+
+
+def _roofer(world: World, city: City, number: int) -> Roofer:
+    roofer = world.technician(f"Roofer {number}", home_km=number / 50, skills={"roofing": 3}, hours=None)
+    add_hours(world.session, roofer, city.roofing[0], WATCH)
+    _, key = issue_key(world.session, "technician", technician_id=roofer.id, now=datetime.now(UTC))
+    return Roofer(roofer.id, key)
 
 
 def add_hours(session: Session, technician: Technician, begin: datetime, length: timedelta) -> None:

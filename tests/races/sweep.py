@@ -3,7 +3,8 @@ that wrote them.
 
 What must hold: nobody is in two places; nobody begins work before it can be there, or is home after its shift; every
 promised visit stands once, inside its window and for as long as it takes; what was cancelled or given back takes no
-time; what is held takes time once, and no request holds more than two windows.
+time; what is held takes time once, and no request holds more than two windows; nobody has accepted what another has,
+who is asked alone has the time in its calendar, and what several are asked at once takes nobody's time.
 """
 
 from collections import Counter
@@ -24,6 +25,8 @@ SPEED_M_S, DETOUR, PARKING_S = 25 / 3.6, 1.3, 120
 ROUNDED_S = 2
 MOST_HOLDS = 2
 PLANNED = ("scheduled", "dispatched", "en_route", "on_site")
+COMMITTED = ("dispatched", "en_route", "on_site", "completed", "cannot_complete")
+OPEN = ("pending", "countered")
 Point = tuple[float, float]
 
 
@@ -75,6 +78,18 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """An offer. round_status: of the round that sent it."""
+
+    id: str
+    visit: str
+    technician: int
+    strategy: str
+    status: str
+    round_status: str
+
+
+@dataclass(frozen=True, slots=True)
 class Calendars:
     """All that is in the database, over all organizations."""
 
@@ -82,6 +97,7 @@ class Calendars:
     visits: tuple[Visit, ...]
     holds: tuple[Held, ...]
     shifts: tuple[Shift, ...]
+    offers: tuple[Asked, ...] = ()
 
     @property
     def promised(self) -> dict[str, tuple[int, int]]:
@@ -102,6 +118,10 @@ LEDGER = "SELECT appointment_id, kind, window_start, window_end FROM promise ORD
 HOLDS = """
 SELECT h.id, h.service_request_id, h.window_start, h.window_end, h.released_at, h.expires_at, s.buffer_before_s
 FROM hold h JOIN service_request r ON r.id = h.service_request_id JOIN service s ON s.id = r.service_id
+"""
+OFFERS = """
+SELECT o.id, o.appointment_id, o.technician_no, o.strategy, o.status, r.status AS round_status
+FROM offer o JOIN offer_round r ON r.id = o.round_id
 """
 SHIFTS = """
 SELECT s.technician_no, s.starts_at, s.ends_at, t.lat, t.lon
@@ -133,6 +153,7 @@ def read(connection: Connection, now: datetime) -> Calendars:
             Shift(row.technician_no, _seconds(row.starts_at), _seconds(row.ends_at), (row.lat, row.lon))
             for row in connection.execute(text(SHIFTS))
         ),
+        offers=tuple(Asked(*row) for row in connection.execute(text(OFFERS))),
     )
 
 
@@ -164,6 +185,7 @@ def faults(calendars: Calendars, *, waiting: Collection[str] = ()) -> list[str]:
         *_out_of_reach(calendars),
         *_promises_astray(calendars, waiting),
         *_holds_astray(calendars),
+        *_offers_astray(calendars),
     ]
 
 
@@ -261,3 +283,31 @@ def _holds_astray(calendars: Calendars) -> Iterator[str]:
             yield f"{held.id} is held outside its window"
     of_request = Counter(held.request for held in standing if not held.is_over)
     yield from (f"{request} holds {n} windows" for request, n in of_request.items() if n > MOST_HOLDS)
+
+
+def _offers_astray(calendars: Calendars) -> Iterator[str]:
+    visits = {visit.id: visit for visit in calendars.visits}
+    accepted = Counter(offer.visit for offer in calendars.offers if offer.status == "accepted")
+    yield from (f"{visit} is accepted {times} times" for visit, times in accepted.items() if times > 1)
+    standing = {offer.visit: offer for offer in calendars.offers if offer.status in OPEN}
+    for offer in calendars.offers:
+        yield from _misplaced_offer(offer, visits[offer.visit])
+    for block in calendars.blocks:
+        asked = standing.get(block.holder)
+        is_asked_alone = asked is not None and asked.strategy != "broadcast"
+        if (block.kind == "offer") != is_asked_alone:
+            yield f"{block.holder} stands as {block.kind}, asked alone: {is_asked_alone}"
+
+
+def _misplaced_offer(offer: Asked, visit: Visit) -> Iterator[str]:
+    is_with_it = visit.technician == offer.technician
+    if offer.status == "accepted" and not (is_with_it and visit.status in COMMITTED):
+        yield f"{visit.id} is accepted by {offer.technician} and {visit.status} with {visit.technician}"
+    if offer.status not in OPEN:
+        return
+    if offer.round_status != "running":
+        yield f"{visit.id} is asked of {offer.technician} in a round that is {offer.round_status}"
+    if offer.strategy == "broadcast" and visit.status != "unassigned":
+        yield f"{visit.id} is asked of several and {visit.status}"
+    if offer.strategy != "broadcast" and not (is_with_it and visit.status == "scheduled"):
+        yield f"{visit.id} is asked of {offer.technician} alone and {visit.status} with {visit.technician}"

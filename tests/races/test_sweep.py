@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.races.sweep import Block, Calendars, Held, Shift, Visit, faults, travel_s
+from tests.races.sweep import Asked, Block, Calendars, Held, Shift, Visit, faults, travel_s
 
 HOUR = 3600
 HOME, NEAR, FAR = (40.7, -74.0), (40.7, -73.99), (40.7, -73.9)
@@ -77,3 +77,28 @@ def test_a_promise_whose_technician_fell_away_waits_for_another() -> None:
 def test_travel_is_a_little_less_than_the_engine_reckons() -> None:
     """A hundredth of a degree at 40.7 N is 845 m: 187.2 seconds a kilometre, and 120 to park."""
     assert 0.97 * (187.2 * 0.845 + 120) < travel_s(HOME, NEAR) < 187.2 * 0.845 + 120
+
+
+ASKED = Asked("offer", "visit", 1, "direct", "pending", "running")
+ASKING = replace(SOUND, blocks=(replace(BLOCK, kind="offer"), HOLD), offers=(ASKED,))
+
+
+def test_a_visit_that_one_is_asked_about_stands_as_an_offer() -> None:
+    assert faults(ASKING) == []
+
+
+@pytest.mark.parametrize(
+    ("offers", "fault"),
+    [
+        ((replace(ASKED, status="accepted"),), "visit is accepted by 1 and scheduled with 1"),
+        ((replace(ASKED, status="accepted"),) * 2, "visit is accepted 2 times"),
+        ((replace(ASKED, technician=2),), "visit is asked of 2 alone and scheduled with 1"),
+        ((replace(ASKED, strategy="broadcast"),), "visit is asked of several and scheduled"),
+        ((replace(ASKED, round_status="filled"),), "visit is asked of 1 in a round that is filled"),
+        ((replace(ASKED, status="expired"),), "visit stands as offer, asked alone: False"),
+    ],
+)
+def test_a_fault_of_offers_is_found(offers: tuple[Asked, ...], fault: str) -> None:
+    found = faults(replace(ASKING, offers=offers))
+
+    assert any(said.startswith(fault) for said in found), found
