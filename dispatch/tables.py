@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 from dispatch.appointment import Appointment
 from dispatch.calendar import CalendarBlock
+from dispatch.calendar_feed import CalendarFeed
 from dispatch.catalogue import Service
 from dispatch.customer import Customer
 from dispatch.events import Event
@@ -16,9 +17,11 @@ from dispatch.message import Message
 from dispatch.offer import Offer
 from dispatch.organization import Organization
 from dispatch.outbox import Notification
+from dispatch.pay import FormerPay
 from dispatch.plan_run import PlanRun
 from dispatch.position import Position
 from dispatch.promise import Promise
+from dispatch.proof import Proof
 from dispatch.service_request import ServiceRequest
 from dispatch.shift import Availability, Shift
 from dispatch.technician import Engagement, Technician, TechnicianSkill
@@ -32,10 +35,12 @@ TABLES = (
     Appointment,
     Availability,
     CalendarBlock,
+    CalendarFeed,
     Customer,
     Engagement,
     Event,
     Feedback,
+    FormerPay,
     GazetteerEntry,
     GazetteerRoad,
     GazetteerRoadWord,
@@ -49,6 +54,7 @@ TABLES = (
     PlanRun,
     Position,
     Promise,
+    Proof,
     Service,
     ServiceRequest,
     Shift,
