@@ -15,8 +15,10 @@ from api.appointments import appointments
 from api.auth import Access, access_of
 from api.board import board
 from api.bodies import MAX_BODY_BYTES, ApiRequest, refusal_of
+from api.calendars import calendars
 from api.catalogue import services
 from api.context import EXTENSION, Installation, current_view, utc_now
+from api.earnings import pay
 from api.geocode import geocode
 from api.keys import keys
 from api.offers import offers
@@ -33,6 +35,7 @@ from api.slots import slots
 from api.technicians import technicians
 from api.territories import territories
 from api.tracking import tracking
+from api.visits import visits
 from dispatch.database import open_engine
 from dispatch.errors import Invalid, NotFound
 from dispatch.settings import Settings, load_settings
@@ -46,9 +49,12 @@ RESOURCES = (
     geocode,
     technicians,
     shifts,
+    calendars,
+    pay,
     service_requests,
     slots,
     appointments,
+    visits,
     offers,
     board,
     plans,
