@@ -112,8 +112,8 @@ def calendar_of(session: Session, settings: Settings, technician: Technician, no
         name="Visits",
         description=f"The visits of {technician.first_name}",
         prodid="-//Dispatch//Visits//EN",
-        refresh_interval=REFRESH,
     )
+    calendar.add("REFRESH-INTERVAL", REFRESH, {"VALUE": "DURATION"})
     kinds = {own.organization_id: own.kind for own in engagements_of(session, technician)}
     for visit in _visits(session, technician, now):
         calendar.add_component(_event(settings, visit, kinds[visit.appointment.organization_id]))

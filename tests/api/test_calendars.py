@@ -50,6 +50,7 @@ def test_a_calendar_program_reads_when_what_and_roughly_where(acme: Acme, booked
     [event] = Calendar.from_ical(response.data).walk("VEVENT")
     planned = acme.client.read(f"/v1/appointments/{booked['appointment']['id']}", key=acme.ada_key)
     assert response.mimetype == "text/calendar"
+    assert b"\r\nREFRESH-INTERVAL;VALUE=DURATION:PT15M\r\n" in response.data
     assert event["UID"] == booked["appointment"]["id"]
     assert event["SUMMARY"] == "Leak repair · Acme"
     assert event["LOCATION"] == "Brooklyn, New York"
