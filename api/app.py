@@ -15,9 +15,11 @@ from api.appointments import appointments
 from api.auth import Access, access_of
 from api.board import board
 from api.bodies import MAX_BODY_BYTES, ApiRequest, refusal_of
+from api.calendars import calendars
 from api.catalogue import services
 from api.context import EXTENSION, Installation, current_view, utc_now
 from api.decisions import decisions
+from api.earnings import pay
 from api.geocode import geocode
 from api.keys import keys
 from api.offers import offers
@@ -36,6 +38,7 @@ from api.slots import slots
 from api.technicians import technicians
 from api.territories import territories
 from api.tracking import tracking
+from api.visits import visits
 from dispatch.database import open_engine
 from dispatch.errors import Invalid, NotFound
 from dispatch.settings import Settings, load_settings
@@ -49,9 +52,12 @@ RESOURCES = (
     geocode,
     technicians,
     shifts,
+    calendars,
+    pay,
     service_requests,
     slots,
     appointments,
+    visits,
     offers,
     decisions,
     reviews,

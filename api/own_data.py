@@ -10,12 +10,13 @@ from api import context
 from api.appointments import window_of
 from api.auth import allow
 from api.decisions import DecisionOut, MyDecisionsPath
+from api.earnings import EarningOut
 from api.offers import OfferOut
 from api.openapi import resource
 from api.render import answer
 from api.schemas import Answer, Instant, PlaceOut, Window
 from api.shifts import AvailabilityOut, ShiftOut, availability_said
-from api.technicians import EarningOut, PositionOut, TechnicianOut
+from api.technicians import PositionOut, TechnicianOut
 from dispatch.access import working_technician
 from dispatch.appointment import Appointment, Status
 from dispatch.offer import Offer

@@ -31,7 +31,9 @@ from dispatch.territory import Territory
 
 STAFF = ("dispatcher", "integration")
 VISITED = (Status.COMPLETED, Status.CANNOT_COMPLETE)
-PUBLIC_FIELDS = frozenset({"status", "start", "end", "arrival_window", "occurred_at"})
+PUBLIC_FIELDS = frozenset(
+    {"status", "start", "end", "arrival_window", "occurred_at", "by_s", "expected_start"}
+)
 """Of events, what customers and technicians are shown too."""
 Row = TypeVar("Row", bound=SQLModel)
 OfOrganization = TypeVar("OfOrganization", Territory, PlanRun, Review)

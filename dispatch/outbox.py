@@ -245,10 +245,11 @@ def _en_route(cause: _Cause) -> None:
 
 def _late(cause: _Cause) -> None:
     """A delay that breaks the promised window is told, and told again once it has changed by more than a quarter of an
-    hour; one that the window allows for is no news to the customer."""
+    hour; one that the window allows for is no news to the customer, and of one that is over nothing more is told."""
     expected_at = expected_arrival(cause.appointment, cause.after)
     assert cause.appointment.window_end is not None
     if expected_at is None or expected_at <= cause.appointment.window_end:
+        cause.drop("overtaken", Kind.RUNNING_LATE)
         return
     told = _told_delays(cause.session, cause.appointment)
     if len(told) >= MOST_TOLD_DELAYS or (told and abs(expected_at - told[0]) <= TELLING_CHANGE):

@@ -20,7 +20,7 @@ from dispatch.offer import Offer
 from dispatch.places import Place, place_of
 from dispatch.position import Position
 from dispatch.profiles import Profile
-from dispatch.rostering import MOST_DAYS, today_of
+from dispatch.rostering import MOST_DAYS
 from dispatch.service_request import ServiceRequest
 from dispatch.shift import Availability, Shift, WorkingTime, availability_of, entered_working_time
 
@@ -91,7 +91,7 @@ def _visits(session: Session, profile: Profile, now: datetime) -> list[OwnVisit]
 def _earnings(session: Session, profile: Profile, now: datetime) -> list[Earning]:
     """Of all days since the technician joined."""
     technician = profile.technician
-    first, last = today_of(technician, technician.created_at), today_of(technician, now)
+    first, last = technician.today(technician.created_at), technician.today(now)
     found: list[Earning] = []
     while first <= last:
         until = min(last, first + timedelta(days=MOST_DAYS - 1))
