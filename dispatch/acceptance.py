@@ -53,10 +53,10 @@ class Belief:
 
 STATED = {
     "always": Belief(
-        3.5,
+        4.0,
         0.4,
-        "a job next door, by day, with time and the usual pay: 0.97. With half an hour's detour 0.96, or 0.95 if it "
-        "lowers the pay an hour by a third; with an hour's, which halves it for an hour of work, 0.91",
+        "a job next door, by day, with time and the usual pay: 0.98. With half an hour's detour 0.98, or 0.97 if it "
+        "lowers the pay an hour by a third; with an hour's, which halves it for an hour of work, 0.94",
     ),
     "detour_hours": Belief(
         -0.6,
@@ -66,7 +66,7 @@ STATED = {
     "detour_hours_beyond_one": Belief(
         -1.0,
         0.5,
-        "beyond an hour it is no more the usual way to work: two hours 0.79, three 0.43 at the same pay",
+        "beyond an hour it is no more the usual way to work: two hours 0.86, three 0.55 at the same pay",
     ),
     "pay_doublings": Belief(
         0.6,
@@ -74,22 +74,22 @@ STATED = {
         "twice the usual pay nearly doubles the odds, half nearly halves them: people differ in what they take",
     ),
     "pay_halvings_below_half": Belief(
-        -2.0,
+        -1.5,
         0.8,
-        "far below the usual most decline: at a quarter of it 0.57, at an eighth 0.09 without any detour",
+        "far below the usual most decline: at a quarter of it 0.79, at an eighth 0.31 without any detour",
     ),
     "notice_missing_of_2h": Belief(
-        -1.5,
+        -1.0,
         0.5,
-        "a part of the two hours in which one ends what one does and gets ready: with none of them 0.88",
+        "a part of the two hours in which one ends what one does and gets ready: with none of them 0.95",
     ),
     "notice_missing_of_24h": Belief(
         0.0,
         0.4,
         "a part of a day's notice: the shift was open for it, so it changes nothing until answers say so",
     ),
-    "evening": Belief(-0.3, 0.4, "from 20 to 22 h some would rather be at home: 0.96"),
-    "night": Belief(-1.5, 0.5, "from 22 to 6 h many sleep, shift or not: 0.88"),
+    "evening": Belief(-0.3, 0.4, "from 20 to 22 h some would rather be at home: 0.98"),
+    "night": Belief(-1.0, 0.5, "from 22 to 6 h some regret the shift that they opened: 0.95"),
 }
 """By name. The figures in words are for a job that lacks nothing else, at no detour."""
 

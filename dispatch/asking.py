@@ -31,7 +31,8 @@ from dispatch.errors import SlotTaken
 from dispatch.events import SYSTEM, Actor, Event, record
 from dispatch.offer import OPEN, Offer
 from dispatch.offer_round import OfferRound, RoundStatus
-from dispatch.offer_terms import Travel, facts_of, travel_of, travel_planned, usual_pay_cents
+from dispatch.offer_terms import Travel, facts_of, travel_of, travel_planned
+from dispatch.pay import usual_pay_cents
 from dispatch.placing import ahead_of, note_retimed, place
 from dispatch.planning import Job, Window, job_of, reason_fields
 from dispatch.ranking import Candidate, Ranking, rank
@@ -402,7 +403,7 @@ def _latest_answer(appointment: Appointment, now: datetime) -> datetime | None:
 def _pay_cents(asking: _Round, engagement: Engagement, travel: Travel) -> int:
     if asking.row.pay_cents is not None:
         return asking.row.pay_cents
-    return usual_pay_cents(engagement, asking.job.service, travel.travel_m)
+    return usual_pay_cents(engagement, asking.job.service.duration_s, travel.travel_m)
 
 
 def _send(

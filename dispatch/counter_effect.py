@@ -9,7 +9,8 @@ from dispatch.appointment import Appointment
 from dispatch.asking import window_of
 from dispatch.errors import SlotTaken
 from dispatch.offer import Offer
-from dispatch.offer_terms import travel_of, usual_pay_cents
+from dispatch.offer_terms import travel_of
+from dispatch.pay import usual_pay_cents
 from dispatch.placing import ahead_of
 from dispatch.planning import job_of
 from dispatch.ranking import Candidate, rank
@@ -45,5 +46,7 @@ def effect_of_counter(session: Session, settings: Settings, offer: Offer, now: d
 
 def _travel_cents(candidate: Candidate) -> int:
     """What the visit costs the plan there, but for the usual pay of the visit itself."""
-    usual = usual_pay_cents(candidate.engagement, candidate.job.service, travel_of(candidate).travel_m)
+    usual = usual_pay_cents(
+        candidate.engagement, candidate.job.service.duration_s, travel_of(candidate).travel_m
+    )
     return max(0, candidate.insertion.extra_cents - usual)

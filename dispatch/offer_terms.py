@@ -8,7 +8,6 @@ from sqlmodel import Session
 
 from dispatch.appointment import Appointment
 from dispatch.calendar import beside_others, discreet, epoch
-from dispatch.catalogue import Service
 from dispatch.disclosure import is_disclosed, neighbourhood
 from dispatch.money import per_hour_cents
 from dispatch.offer import Offer, OfferStatus
@@ -17,7 +16,7 @@ from dispatch.planning import Job, load_standing
 from dispatch.ranking import Candidate
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
-from dispatch.technician import Engagement, Kind, Technician
+from dispatch.technician import Kind, Technician
 from optimizer import recommend
 
 
@@ -70,13 +69,6 @@ def _detour_s(session: Session, settings: Settings, job: Job, technician: Techni
     asked = job.windows_at_place(windows)
     found = recommend(day.problem, day.plan, appointment.id, asked).insertions
     return max(0, found[0].extra_travel_s) if found else appointment.travel_s or 0
-
-
-def usual_pay_cents(engagement: Engagement, service: Service, travel_m: int) -> int:
-    """What the engagement pays for the visit: per visit, per hour of work and per kilometre of the way to it."""
-    per_hour = (engagement.pay_per_hour_cents or 0) * service.duration_s / 3600
-    per_km = (engagement.pay_per_km_cents or 0) * travel_m / 1000
-    return (engagement.pay_per_visit_cents or 0) + round(per_hour + per_km)
 
 
 def net_per_hour_cents(offer: Offer) -> int:

@@ -100,6 +100,11 @@ def by_rates(rates: Rates, duration_s: int, travel_m: int) -> list[PayItem]:
     return [item for item in items if item.cents]
 
 
+def usual_pay_cents(rates: Rates, duration_s: int, travel_m: int) -> int:
+    """What the rates come to for a visit."""
+    return sum(item.cents for item in by_rates(rates, duration_s, travel_m))
+
+
 def items_of(offer: Offer, rates: Rates) -> list[PayItem]:
     """Whatever adds up to the offer's pay. rates: that held when it was made. An agreed pay that has nothing to do with
     any rates is one item."""

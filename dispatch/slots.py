@@ -18,6 +18,7 @@ from sqlmodel import Session
 from dispatch.appointment import Appointment, Status
 from dispatch.calendar import discreet, epoch
 from dispatch.errors import Invalid, InvalidSlot, SlotExpired
+from dispatch.likelihood import Likelihood
 from dispatch.organization import Organization
 from dispatch.planning import (
     Job,
@@ -40,6 +41,9 @@ GRADE_STEP_S = 360
 RECOMMENDED_GRADE = 70
 MOST_RECOMMENDED = 3
 KEPT_FOR_EMERGENCIES = Reason("no_time", "what is left of the day is kept for emergencies")
+UNLIKELY = Reason(
+    "no_time", "only freelancers could come, and it is not likely enough that one of them accepts"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +135,10 @@ def best_slots(
     """The best first, without a word where there is none. days: local, in order of time."""
     windows = [window for day in days for window in _windows(job, day, zone, now)]
     calendars = calendars_of(session, job.appointment.organization_id)
+    likelihood = Likelihood.of(session, settings, job, zone, now)
     found = [
         (windows[opening.window], _discreet(opening))
-        for opening in calendars.openings(session, settings, job, windows, zone)
+        for opening in calendars.openings(session, settings, job, windows, zone, likelihood)
     ]
     found.sort(key=lambda item: (item[1].extra_cents, item[0]))
     currency = session.get_one(Organization, job.appointment.organization_id).currency
@@ -163,12 +168,16 @@ def _none(
     obstacles = iter(
         calendars.obstacles(session, settings, job, [windows for windows in asked if windows], zone)
     )
+    every = [window for windows in asked for window in windows]
+    openings = calendars.openings(session, settings, job, every, zone)
+    unlikely = {every[opening.window][0].astimezone(zone).date() for opening in openings}
     able = able_technicians(session, job)
     reasons: dict[tuple[str, str], Reason] = {}
     would_fit: dict[tuple[str, str], Reason] = {}
     for day, windows in zip(days, asked, strict=True):
         if windows:
-            told, helps = _why_not(next(obstacles), able)
+            full = UNLIKELY if day in unlikely else KEPT_FOR_EMERGENCIES
+            told, helps = _why_not(next(obstacles), able, full)
         else:
             told, helps = [_no_window(slot_windows(job.service, day, zone), _earliest(job, now))], ()
         reasons |= {(reason.code, reason.detail): reason for reason in told}
@@ -176,10 +185,12 @@ def _none(
     return Slots((), tuple(reasons.values()), tuple(would_fit.values()))
 
 
-def _why_not(obstacles: Obstacles, able: Sequence[str]) -> tuple[list[Reason], Sequence[Reason]]:
-    """Of a day, and what would help."""
+def _why_not(
+    obstacles: Obstacles, able: Sequence[str], full: Reason
+) -> tuple[list[Reason], Sequence[Reason]]:
+    """Of a day, and what would help. full: why nothing is offered of it though somebody could come."""
     fitting = obstacles.fitting()
-    kept = [KEPT_FOR_EMERGENCIES] if fitting else []
+    kept = [full] if fitting else []
     told = [*kept, *obstacles.reasons(fitting), *_idle(obstacles.working, able)]
     return told, () if fitting else obstacles.would_fit_if()
 

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, bindparam, func, union_all
 from sqlmodel import Session, col, select
 
+from dispatch.acceptance import chance_of_filling
 from dispatch.catalogue import Service
+from dispatch.likelihood import Likelihood
 from dispatch.planning import (
     DayReader,
     Job,
@@ -60,6 +62,7 @@ class Opening:
     window: int
     insertion: Insertion
     technician_no: int
+    engagement: Engagement
     hours: TimeWindow
     beside_others: bool
 
@@ -131,7 +134,23 @@ class _Day:
         for found in self.routes.cheapest(asked.visit, asked.at, asked.opens, asked.closes, asked.ways):
             beside = self.foreign[found.shift][max(0, found.position - 1) : found.position + 1]
             hours = self.routes.shift(found.shift).window
-            yield Opening(found.window, found, self.owner[found.shift], hours, any(beside))
+            person = self._engagement(found.shift, found.technician)
+            yield Opening(found.window, found, self.owner[found.shift], person, hours, any(beside))
+
+    def _engagement(self, shift_id: str, technician_id: str) -> Engagement:
+        return self.source[shift_id].engagements[technician_id]
+
+    def chances(
+        self, asked: "_Asked", only: Sequence[int], likelihood: Likelihood
+    ) -> Iterator[tuple[int, int, float]]:
+        """Of some of the windows, by their indices: who could keep it, by number, and with which chance."""
+        fits = self.routes.fits(asked.visit, asked.at, asked.opens[only], asked.closes[only], asked.ways)
+        rows, who = np.unique(fits.row, return_inverse=True)
+        shifts = [fits.shifts[row] for row in rows.tolist()]
+        people = [self._engagement(shift.id, shift.technician) for shift in shifts]
+        chances = likelihood.chances(people, who, fits.start, fits.extra_travel_s, fits.extra_travel_m)
+        for at, window, chance in zip(who.tolist(), fits.window.tolist(), chances.tolist(), strict=True):
+            yield only[window], people[at].technician_no, chance
 
 
 _NOBODY = _Day()
@@ -168,11 +187,17 @@ class Calendars:
         self._catalogue: tuple[int, int] | None = None
 
     def openings(
-        self, session: Session, settings: Settings, job: Job, windows: Sequence[Window], zone: ZoneInfo
+        self,
+        session: Session,
+        settings: Settings,
+        job: Job,
+        windows: Sequence[Window],
+        zone: ZoneInfo,
+        likelihood: Likelihood | None = None,
     ) -> list[Opening]:
         """For each of the windows, which are in order of time, that somebody can keep together with everything that
         stands, where the visit costs least. Where it stands already it counts as removed. zone: of the days of which
-        the service keeps a share for emergencies."""
+        the service keeps a share for emergencies. likelihood: only windows that are kept with the chance it wants."""
         if not windows:
             return []
         with self._lock, _apart(session) as reading:
@@ -180,6 +205,8 @@ class Calendars:
             self._read(reading, settings, dates)
             parts = list(self._parts(reading, settings, job, windows, dates))
             openings = _cheapest(parts)
+            if likelihood is not None:
+                openings = _likely(parts, openings, likelihood)
             if not openings or job.request.priority is Priority.EMERGENCY:
                 return openings
             kept = _kept_for_emergencies(parts, job.service, zone) if job.service.emergency_share else ()
@@ -446,6 +473,29 @@ def _cheapest(parts: Iterable[tuple[_Day, _Asked]]) -> list[Opening]:
             if known is None or opening.rank < known.rank:
                 best[opening.window] = opening
     return [best[window] for window in sorted(best)]
+
+
+def _likely(
+    parts: Sequence[tuple[_Day, _Asked]], openings: list[Opening], likelihood: Likelihood
+) -> list[Opening]:
+    """Those of windows that are kept with the wanted chance: by whom it costs least, or by one of all who could."""
+    if not openings:
+        return []
+    at, travel_s, travel_m = np.array(
+        [(o.insertion.start, o.insertion.extra_travel_s, o.insertion.extra_travel_m) for o in openings]
+    ).T
+    people = [opening.engagement for opening in openings]
+    chances = likelihood.chances(people, np.arange(len(people)), at, travel_s, travel_m)
+    doubtful = [o.window for o, chance in zip(openings, chances, strict=True) if chance < likelihood.wanted]
+    if not doubtful:
+        return openings
+    best: dict[tuple[int, int], float] = {}
+    for day, asked in parts:
+        for window, technician_no, chance in day.chances(asked, doubtful, likelihood):
+            best[window, technician_no] = max(chance, best.get((window, technician_no), 0.0))
+    chances_of = {window: [c for (of, _), c in best.items() if of == window] for window in doubtful}
+    unlikely = {window for window, c in chances_of.items() if chance_of_filling(c) < likelihood.wanted}
+    return [opening for opening in openings if opening.window not in unlikely]
 
 
 def _kept_for_emergencies(

@@ -70,6 +70,7 @@ class Answering:
         offer = Offer(
             organization_id=job.appointment.organization_id,
             appointment_id=job.appointment.id,
+            round_id=self.world.ended_round(job.appointment).id,
             technician_no=technician.no,
             strategy=OfferStrategy.DIRECT,
             status=status,

@@ -12,7 +12,7 @@ from dispatch.errors import SlotTaken
 from dispatch.planning import Job, Window, load_standing, slot_windows
 from dispatch.shift import Shift, add_shift
 from dispatch.slots import find_slots
-from dispatch.technician import Engagement
+from dispatch.technician import Engagement, Kind
 from optimizer import recommend
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, ZONE, World, clock_time
 from tests.support.examples import examples
@@ -24,8 +24,9 @@ VISITS = st.tuples(st.integers(0, 25), st.sampled_from([0.5, 1, 2]), st.integers
 
 
 def people(world: World, homes: list[int], shifts: list[tuple[int, int]]) -> None:
+    """Employed, so that whoever can come does."""
     for index, home in enumerate(homes):
-        technician = world.technician(f"Technician {index}", home_km=home, hours=None)
+        technician = world.technician(f"Technician {index}", home_km=home, hours=None, kind=Kind.EMPLOYEE)
         if index % 2:
             technician.max_travel_m = 20_000
         begin, hours = shifts[index]

@@ -237,6 +237,7 @@ def _ask_technician(world: World, crew: list[Technician], number: int) -> None:
             Offer(
                 organization_id=appointment.organization_id,
                 appointment_id=appointment.id,
+                round_id=world.ended_round(appointment).id,
                 technician_no=appointment.technician_no,
                 strategy=OfferStrategy.DIRECT,
                 status=OfferStatus.PENDING if number % 2 else OfferStatus.DECLINED,

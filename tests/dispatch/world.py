@@ -15,8 +15,9 @@ from sqlmodel import Session
 from dispatch import intake
 from dispatch.appointment import Appointment
 from dispatch.calendar import BlockKind, CalendarBlock
-from dispatch.catalogue import Service
+from dispatch.catalogue import OfferStrategy, Service
 from dispatch.events import Actor
+from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.organization import Organization
 from dispatch.places import Place
 from dispatch.planning import Job, job_of
@@ -143,6 +144,21 @@ class World:
             created_at=NOW,
         )
         return add_shift(self.session, technician, shift)
+
+    def ended_round(self, appointment: Appointment) -> OfferRound:
+        """For offers that were made before."""
+        asked = OfferRound(
+            organization_id=appointment.organization_id,
+            appointment_id=appointment.id,
+            strategy=OfferStrategy.DIRECT,
+            status=RoundStatus.STOPPED,
+            deadline=NOW,
+            asked_by=DISPATCHER.role,
+            created_at=NOW,
+        )
+        self.session.add(asked)
+        self.session.flush()
+        return asked
 
     def job(
         self,
