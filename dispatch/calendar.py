@@ -28,8 +28,9 @@ class BlockKind(StrEnum):
 
 
 class CalendarBlock(SQLModel, table=True):
-    """busy_from: when the travel from the block before begins; work_from: when the technician is at the place, buffer
-    included; busy_to: when it is free again. lat and lon: where, none for an absence."""
+    """busy_from: when the travel from the block before begins, or where an absence lies between arrival and work, when
+    that ends; work_from: when the technician is at the place, buffer included; busy_to: when it is free again. lat and
+    lon: where, none for an absence."""
 
     __tablename__ = "calendar_block"
     __table_args__ = (

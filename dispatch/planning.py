@@ -936,15 +936,29 @@ def _block(day: WorkingDay, technician_id: str, stop: Stop) -> CalendarBlock:
     else:
         block = CalendarBlock(**standing.model_dump())
     block.technician_no = technician.no
-    block.busy_from, block.work_from, block.busy_to = stop.start - stop.travel_s, stop.start, stop.end
+    block.busy_from, block.work_from, block.busy_to = _busy_range(day, technician_id, stop)
     return block
+
+
+def _busy_range(day: WorkingDay, technician_id: str, stop: Stop) -> tuple[int, int, int]:
+    """From when, with the way there, from when at the place and until when. Who is absent between arrival and work is
+    busy with the visit once it is back."""
+    fixed = [
+        pause.window.start + pause.duration_s
+        for shift in day.problem.shifts
+        if shift.technician == technician_id
+        for pause in shift.breaks
+        if pause.window.start == pause.window.end
+    ]
+    leaves = max([stop.start - stop.travel_s, *(back for back in fixed if back <= stop.start)])
+    return leaves, stop.start, stop.end
 
 
 def _is_where(day: WorkingDay, technician_id: str, stop: Stop) -> bool:
     """Whether the calendar has the stop already."""
     block, technician_no = day.blocks.get(stop.visit), day.technicians[technician_id].no
     stands = block and (block.technician_no, block.busy_from, block.work_from, block.busy_to)
-    return stands == (technician_no, stop.start - stop.travel_s, stop.start, stop.end)
+    return stands == (technician_no, *_busy_range(day, technician_id, stop))
 
 
 def _here(session: Session, job: Job) -> Job:

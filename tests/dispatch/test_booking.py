@@ -9,7 +9,7 @@ from sqlmodel import Session, select
 
 from dispatch import booking, offering, placing
 from dispatch.appointment import Appointment, Status
-from dispatch.calendar import CalendarBlock, epoch
+from dispatch.calendar import BlockKind, CalendarBlock, epoch
 from dispatch.database import run
 from dispatch.errors import AlreadyBooked, InvalidSlot, InvalidState, SlotExpired, SlotTaken
 from dispatch.offer import Offer, OfferStatus
@@ -17,6 +17,7 @@ from dispatch.planning import Job, job_of
 from dispatch.promise import Promise, PromiseKind
 from dispatch.settings import Settings
 from dispatch.slots import Slots, find_slots
+from dispatch.technician import Kind
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, World, clock_time
 
 
@@ -49,6 +50,22 @@ def test_whatever_is_offered_can_be_booked(world: World) -> None:
             trial.rollback()
 
     assert len(offered) >= 3
+
+
+def test_who_is_absent_between_arrival_and_work_is_booked_for_when_it_is_back(world: World) -> None:
+    """33 minutes of travel fit before the absence; what is written takes none of its time twice."""
+    technician = world.technician(kind=Kind.EMPLOYEE)
+    away = world.block(technician, epoch(clock_time(9)), epoch(clock_time(12)), BlockKind.ABSENCE)
+    world.session.add(away)
+    world.session.flush()
+    job = world.job(world.service(), 10)
+    noon = next(slot for slot in slots_of(world, job).items if slot.start == clock_time(12))
+
+    appointment = book(world, job, noon.slot_id)
+
+    assert appointment.scheduled_start == clock_time(12)
+    visit = blocks(world)[-1]
+    assert (visit.busy_from, visit.work_from) == (away.busy_to, away.busy_to)
 
 
 def test_a_booking_promises_the_window_and_plans_the_visit(world: World) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
@@ -259,8 +259,11 @@ CHANGES: list[Change] = [
     _ask_technician,
 ]  # fmt: skip
 STEPS = st.lists(st.tuples(st.sampled_from(CHANGES), st.integers(0, 59)), min_size=1, max_size=8)
+ABSENT_BEFORE_WORK = [(_book, 1), (_book, 7), (_book, 0), (_move_home, 59), (_be_absent, 13), (_book, 45)]
+"""Who travels, is absent at the place and works then."""
 
 
+@example(steps=ABSENT_BEFORE_WORK)
 @given(steps=STEPS)
 @hypothesis_settings(
     max_examples=15,
