@@ -15,17 +15,22 @@ from api.appointments import appointments
 from api.auth import Access, access_of
 from api.board import board
 from api.bodies import MAX_BODY_BYTES, ApiRequest, refusal_of
+from api.calendars import calendars
 from api.catalogue import services
 from api.context import EXTENSION, Installation, current_view, utc_now
+from api.decisions import decisions
+from api.earnings import pay
 from api.geocode import geocode
 from api.keys import keys
 from api.offers import offers
 from api.openapi import INFO, OPENAPI_VERSION, SECURITY_SCHEMES, Problem, completed
 from api.operations import operations
 from api.optimization import optimization
+from api.own_data import own
 from api.plans import plans
 from api.policy import content_policy
 from api.promises import promises
+from api.reviews import reviews
 from api.schemas import NoBody
 from api.service_requests import service_requests
 from api.shifts import shifts
@@ -33,6 +38,7 @@ from api.slots import slots
 from api.technicians import technicians
 from api.territories import territories
 from api.tracking import tracking
+from api.visits import visits
 from dispatch.database import open_engine
 from dispatch.errors import Invalid, NotFound
 from dispatch.settings import Settings, load_settings
@@ -46,10 +52,16 @@ RESOURCES = (
     geocode,
     technicians,
     shifts,
+    calendars,
+    pay,
     service_requests,
     slots,
     appointments,
+    visits,
     offers,
+    decisions,
+    reviews,
+    own,
     board,
     plans,
     promises,

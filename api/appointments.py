@@ -70,7 +70,8 @@ class AppointmentEvent(Answer):
 
 class AppointmentOut(Answer):
     """A visit. arrival_window: what the customer was told; scheduled: what is planned inside it; actual: what was.
-    customer_confirmed_at: when the customer said that somebody will be there in the present window."""
+    expected_start: when its technician says that work will begin, null where as planned. customer_confirmed_at: when
+    the customer said that somebody will be there in the present window."""
 
     id: str
     service_request_id: str
@@ -78,6 +79,7 @@ class AppointmentOut(Answer):
     arrival_window: Window | None
     scheduled_start: Instant | None
     scheduled_end: Instant | None
+    expected_start: Instant | None
     actual_start: Instant | None
     actual_end: Instant | None
     technician: AssignedTechnician | None
@@ -92,8 +94,8 @@ class AppointmentOut(Answer):
         """As the caller may see them."""
         session, principal = context.session(), context.principal()
         events = events_by_subject(session, [row.id for row in rows])
-        numbers = {row.technician_no for row in rows if row.technician_no is not None}
-        people = technicians_by_no(session, sorted(numbers))
+        shown = [row.technician_no for row in rows if shows_technician(principal, row)]
+        people = technicians_by_no(session, sorted({no for no in shown if no is not None}))
         return [
             cls.model_validate(
                 row.model_dump()
@@ -191,7 +193,7 @@ class Cancelled(AppointmentOut):
 
 class ProgressStep(Body):
     """How far the visit is. A dispatcher says why it speaks for the technician; `cannot_complete` needs a reason too.
-    occurred_at: when the phone says it happened."""
+    occurred_at: when the phone says it happened, kept in the event; the server's clock is the one that counts."""
 
     model_config = example({"status": "en_route", "occurred_at": "2027-03-09T14:00:00-04:00"})
 
@@ -299,7 +301,9 @@ def cancel(path: AppointmentPath, body: Cancellation) -> Response:
 )
 @allow("technician", "dispatcher")
 def progress(path: AppointmentPath, body: ProgressStep) -> Response:
-    """`dispatched` undoes `en_route`. Saying again what stands changes nothing."""
+    """`dispatched` undoes `en_route`. Saying again what stands changes nothing, nor does a step with the same
+    `occurred_at` that was passed since: a phone that was without a network sends its steps in order, each until it is
+    answered."""
     row = _to_change(path)
     day.progress(
         context.session(),

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -227,6 +228,28 @@ def _plan_table(run: PlanRun) -> Table:
     return table
 
 
+@main.command()
+@click.option("--organization", "slug", required=True, metavar="SLUG")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="By default 28 days up to --to.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="By default today.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def fairness(slug: str, first: datetime | None, last: datetime | None, as_json: bool) -> None:
+    """How evenly hours and pay fell on the technicians, in all and by trade. Dates are their local ones, 92 at most.
+    A Gini coefficient of 0 is the same for all, near 1 all for one."""
+    from api.fairness import fairness_document, fairness_tables
+    from dispatch.fairness import fairness_between
+
+    with _session() as session:
+        organization, now = organization_by_slug(session, slug), utc_now()
+        to = last.date() if last is not None else now.astimezone(ZoneInfo(organization.time_zone)).date()
+        from_ = first.date() if first is not None else to - timedelta(days=27)
+        found = fairness_between(session, organization, from_, to, now)
+        if as_json:
+            click.echo(json.dumps(fairness_document(found), indent=2))
+        else:
+            _out.print(*fairness_tables(found), sep="\n")
+
+
 @main.group()
 def organizations() -> None:
     """The organizations of this installation."""
@@ -291,6 +314,43 @@ def keys_revoke(slug: str, prefix: str) -> None:
         for key in found:
             keys.revoke(session, key, utc_now())
     click.echo(f"{prefix} opens nothing any more")
+
+
+@main.command()
+@_organization
+@click.option("--train", is_flag=True, help="On all answers until now; the worker does so once a day.")
+@click.option(
+    "--plot",
+    "picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw what was said against what happened: .png, .svg or .pdf.",
+)
+def acceptance(slug: str, train: bool, picture: Path | None) -> None:
+    """Show how well it is foretold whether technicians accept what they are offered."""
+    from api import acceptance_report
+    from dispatch.acceptance import newest_training
+
+    with _session() as session:
+        organization_id = organization_by_slug(session, slug).id
+    if train:
+        _train_acceptance(organization_id)
+    with _session() as session:
+        training = newest_training(session, organization_id)
+        for part in acceptance_report.parts(training):
+            _out.print(part)
+        if picture is not None:
+            acceptance_report.draw(training, picture)
+
+
+def _train_acceptance(organization_id: str) -> None:
+    from dispatch.acceptance_training import train
+
+    engine = database.open_engine(load_settings().database_url)
+    try:
+        train(engine, organization_id, utc_now())
+    finally:
+        engine.dispose()
 
 
 @main.group()

@@ -14,6 +14,7 @@ from api.openapi import resource
 from api.pagination import Page, PageQuery, page_of, paginate
 from api.reasons import Why
 from api.render import answer
+from api.reviews import ReviewOut
 from api.schemas import (
     EXAMPLE_ID,
     Answer,
@@ -37,6 +38,7 @@ from dispatch.counter_effect import effect_of_counter
 from dispatch.offer import Offer, OfferStatus
 from dispatch.offer_terms import area_of, net_per_hour_cents
 from dispatch.organization import Organization
+from dispatch.review import review_of_offer
 from dispatch.service_request import ServiceRequest
 
 offers = resource("offers", "Visits put to freelancers and partners.")
@@ -66,7 +68,8 @@ class CounterOut(Answer):
 
 class OfferOut(Answer):
     """An offer. travel: the way to the visit; detour_s: what it adds to the technician's travel. net_per_hour: the pay
-    for each hour of work and detour. why: the facts by which this technician was chosen."""
+    for each hour of work and detour. why: the facts by which this technician was chosen. review: what came of asking a
+    person to look again."""
 
     model_config = ConfigDict(
         from_attributes=True,
@@ -118,6 +121,7 @@ class OfferOut(Answer):
     arrival_window: Window | None
     expires_at: Instant
     why: list[dict[str, Any]]
+    review: ReviewOut | None
     counter: CounterOut | None = Field(
         None, exclude_if=absent, description="Of a countered offer, for dispatchers."
     )
@@ -131,6 +135,7 @@ class OfferOut(Answer):
         currency = session.get_one(Organization, offer.organization_id).currency
         asks = context.principal().role == "dispatcher"
         people = technicians_by_no(session, [offer.technician_no]) if asks else {}
+        review = review_of_offer(session, offer.id)
         return cls.model_validate(
             offer.model_dump()
             | {
@@ -140,6 +145,7 @@ class OfferOut(Answer):
                 "net_per_hour": Money.model_construct(amount=net_per_hour_cents(offer), currency=currency),
                 "area": area_of(offer, appointment, request, now),
                 "arrival_window": window_of(appointment),
+                "review": ReviewOut.of(review) if review is not None else None,
                 "counter": _counter(offer, currency) if asks else None,
             }
         )
@@ -340,4 +346,6 @@ def _page(wanted: Any, query: PageQuery) -> Response:
 
 def _answer(offer: Offer) -> Response:
     appointment = context.session().get_one(Appointment, offer.appointment_id)
-    return answer(OfferOut.of(offer), version=f"{offer.version}.{appointment.version}")
+    shown = OfferOut.of(offer)
+    reviewed = [shown.review.status.value] if shown.review is not None else []
+    return answer(shown, version=".".join([f"{offer.version}", f"{appointment.version}", *reviewed]))

@@ -3,7 +3,7 @@ honoured."""
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.info import Info
@@ -63,6 +63,7 @@ _KINDS: dict[str, type[DispatchError]] = {
     "429": errors.TooManyRequests,
     "503": errors.Unavailable,
 }
+View = TypeVar("View", bound=Callable[..., Any])
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -97,18 +98,31 @@ def resource(name: str, tag: str, *, url_prefix: str = "/v1") -> APIBlueprint:
     )
 
 
+def also_answers(media_type: str, shown: str) -> Callable[[View], View]:
+    """Declares what else than JSON the view answers with 200. Written above `@allow`; `completed` reads it back."""
+
+    def declare(view: View) -> View:
+        cast(Any, view).also_answers = {media_type: {"schema": {"type": "string"}, "example": shown}}
+        return view
+
+    return declare
+
+
 def completed(
     document: dict[str, Any], rules: list[Rule], views: dict[str, Callable[..., Any]]
 ) -> dict[str, Any]:
     """flask-openapi's document with what `@allow` and the conventions say of each operation."""
     for rule in rules:
-        access = access_of(views[rule.endpoint])
+        view = views[rule.endpoint]
+        access = access_of(view)
         path = document["paths"].get(re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule))
         if access is None or path is None:
             continue
         for method in _METHODS:
             if method.upper() in (rule.methods or ()) and method in path:
                 _complete(path[method], method, access)
+                if hasattr(view, "also_answers"):
+                    path[method]["responses"]["200"]["content"].update(view.also_answers)
     components = document["components"]
     components["responses"] = {f"Problem{status}": _response(kind) for status, kind in _KINDS.items()}
     return document

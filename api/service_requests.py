@@ -40,6 +40,7 @@ from dispatch.gazetteer import located
 from dispatch.intake import NewCustomer, NewRequest, Outcome, RequestStatus, Result, Wish
 from dispatch.places import Place as Somewhere
 from dispatch.places import place_of
+from dispatch.proof import code_for_customer
 from dispatch.service_request import Priority, ServiceRequest, Source
 
 service_requests = resource("service_requests", "What customers need, where and by when.")
@@ -167,7 +168,9 @@ class CustomerOut(Answer):
 
 
 class ServiceRequestOut(Answer):
-    """A request. status: derived from its appointment and the offers of it."""
+    """A request. status: derived from its appointment and the offers of it. follow_up_of: the request whose visit it
+    follows. proof_code: for its customer alone, to be told to the technician at the door; from when somebody has
+    committed until the visit has ended."""
 
     id: str
     status: RequestStatus
@@ -183,13 +186,16 @@ class ServiceRequestOut(Answer):
     preferred_technician_id: str | None
     source: Source
     external_id: str | None
+    follow_up_of: str | None
+    proof_code: str | None = Field(None, exclude_if=absent, examples=["204817"])
     created_at: Instant
     version: int
 
     @classmethod
     def each(cls, rows: Sequence[ServiceRequest]) -> list[Self]:
         """Built from their rows."""
-        session = context.session()
+        session, settings = context.session(), context.settings()
+        tells_code = context.principal().role == "customer"
         standing = intake.standing_of(session, rows)
         preferred = {row.preferred_technician_no for row in rows if row.preferred_technician_no is not None}
         people = technicians_by_no(session, sorted(preferred))
@@ -198,9 +204,12 @@ class ServiceRequestOut(Answer):
                 row.model_dump()
                 | {
                     "status": standing[row.id].status,
-                    "appointment_id": standing[row.id].appointment_id,
+                    "appointment_id": standing[row.id].appointment.id,
                     "customer": standing[row.id].customer,
                     "place": place_of(row),
+                    "proof_code": code_for_customer(settings, standing[row.id].appointment)
+                    if tells_code
+                    else None,
                     "preferred_technician_id": people[row.preferred_technician_no].id
                     if row.preferred_technician_no is not None
                     else None,

@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from flask import Response
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import Field
 
 from api import context
 from api.auth import allow
 from api.etag import require_match
+from api.hours import DateHours, NewAvailability, WeekdayHours
 from api.openapi import resource
 from api.pagination import Page, PageQuery, page_of, page_through
 from api.render import answer
@@ -18,17 +19,12 @@ from api.technicians import TechnicianPath
 from dispatch import rostering
 from dispatch.gazetteer import located
 from dispatch.profiles import Profile, profile_of
-from dispatch.rostering import require_right, today_of
+from dispatch.rostering import require_right
 from dispatch.shift import Availability, Shift, WorkingTime, availability_of, entered_working_time
 
 shifts = resource("shifts", "When technicians work.")
 
 DEFAULT_DAYS = 14
-
-WallTime = Annotated[
-    str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"), Field(examples=["22:00"])
-]
-"""HH:MM on the wall of the technician's time zone."""
 
 
 class NewBreak(Body):
@@ -49,42 +45,6 @@ class NewShift(Body):
     start_place: Place | None = None
     end_place: Place | None = None
     breaks: Annotated[list[NewBreak], Field(max_length=10)] = Field(default_factory=list)
-
-
-class Hours(Body):
-    """From and to on the wall; a `to` that is not after `from` is the next day's."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", serialize_by_alias=True)
-
-    from_: WallTime = Field(alias="from")
-    to: WallTime
-
-
-class WeekdayHours(Hours):
-    """weekday: 1 is Monday, 7 Sunday."""
-
-    weekday: Annotated[int, Field(ge=1, le=7)]
-
-
-class DateHours(Body):
-    """The hours of one date, instead of its weekly ones; none for a day off."""
-
-    date: Day
-    hours: Annotated[list[Hours], Field(max_length=10)]
-
-
-class NewAvailability(Body):
-    """Weekly hours and exceptions, in the technician's time zone. They replace what was said before."""
-
-    model_config = example(
-        {
-            "weekly": [{"weekday": 5, "from": "22:00", "to": "06:00"}],
-            "exceptions": [{"date": "2027-03-12", "hours": []}],
-        }
-    )
-
-    weekly: Annotated[list[WeekdayHours], Field(max_length=70)]
-    exceptions: Annotated[list[DateHours], Field(max_length=400)] = Field(default_factory=list)
 
 
 class BreakOut(Answer):
@@ -138,7 +98,7 @@ class ShiftQuery(PageQuery):
 def read_all(path: TechnicianPath, query: ShiftQuery) -> Response:
     """Those that begin on these dates, entered and derived, in order of time."""
     session, profile = context.session(), _profile(path)
-    first = query.from_ or query.to or today_of(profile.technician, context.now())
+    first = query.from_ or query.to or profile.technician.today(context.now())
     last = query.to or first + timedelta(days=DEFAULT_DAYS - 1)
     found = rostering.shifts_between(session, profile.technician, first, last)
     rows, cursor = page_through(found, query, _order, 2)
@@ -199,9 +159,7 @@ def set_availability(path: TechnicianPath, body: NewAvailability) -> Response:
     session, profile = context.session(), _profile(path, change=True)
     standing = availability_of(session, profile.technician)
     require_match(standing.version if standing is not None else 0, required=False)
-    said = body.model_dump(mode="json", by_alias=True)
-    weekly, exceptions = said["weekly"], said["exceptions"]
-    changed = rostering.set_availability(session, profile, weekly, exceptions, context.now())
+    changed = rostering.set_availability(session, profile, **body.said(), now=context.now())
     return _availability(profile, changed)
 
 
@@ -224,12 +182,17 @@ def _shown(profile: Profile, shift: WorkingTime) -> ShiftOut:
     return shown
 
 
-def _availability(profile: Profile, availability: Availability | None) -> Response:
-    said = AvailabilityOut.model_validate(
+def availability_said(profile: Profile, availability: Availability | None) -> AvailabilityOut:
+    """What was said, or nothing yet."""
+    return AvailabilityOut.model_validate(
         {
             "weekly": availability.weekly if availability is not None else [],
             "exceptions": availability.exceptions if availability is not None else [],
             "time_zone": profile.technician.time_zone,
         }
     )
+
+
+def _availability(profile: Profile, availability: Availability | None) -> Response:
+    said = availability_said(profile, availability)
     return answer(said, version=availability.version if availability is not None else 0)

@@ -1,7 +1,7 @@
 """Technicians: who they are, for whom they work, and their day."""
 
 import re
-from datetime import timedelta
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from flask import Response
@@ -11,6 +11,7 @@ from api import context
 from api.auth import PUBLIC, allow
 from api.catalogue import Level, Skill
 from api.etag import require_match
+from api.hours import NewAvailability
 from api.openapi import resource
 from api.pagination import Page, PageQuery, page_of, page_through
 from api.render import answer
@@ -35,11 +36,10 @@ from api.schemas import (
 )
 from api.territories import TimeZone
 from dispatch import day as days
-from dispatch import earnings, joining
+from dispatch import joining
 from dispatch.access import actor_of, organization_named
 from dispatch.day import DayRoute, RouteStop
 from dispatch.disclosure import for_its_technician
-from dispatch.earnings import Earning
 from dispatch.errors import Invalid
 from dispatch.gazetteer import located
 from dispatch.joining import NewTechnician, StatedSkill
@@ -49,12 +49,18 @@ from dispatch.places import Place as Somewhere
 from dispatch.places import place_of
 from dispatch.position import Position
 from dispatch.profiles import Profile, Wish, find_profiles, order_of, profile_of
-from dispatch.rostering import require_right, today_of
-from dispatch.technician import Duty, Engagement, EngagementStatus, Kind, Technician, require_approved
+from dispatch.rostering import require_right
+from dispatch.technician import (
+    Duty,
+    Engagement,
+    EngagementStatus,
+    Kind,
+    Technician,
+    TechnicianSkill,
+    require_approved,
+)
 
 technicians = resource("technicians", "Who does the work, and their day.")
-
-EARNINGS_DAYS = 14
 
 _NEAR = re.compile(r"(-?\d{1,2}(?:\.\d{1,12})?),(-?\d{1,3}(?:\.\d{1,12})?)")
 
@@ -96,7 +102,8 @@ class Pay(Body):
 
 class Registration(Body):
     """A technician that wants to work for an organization. phone: in national form it is read as of the time zone's
-    country. time_zone: by default the organization's."""
+    country. time_zone: by default the organization's. availability: weekly hours and exceptions, from which shifts
+    follow once somebody has approved."""
 
     model_config = example(
         {
@@ -106,8 +113,10 @@ class Registration(Body):
             "email": "ada@example.com",
             "kind": "freelancer",
             "home": {"lat": 40.7486, "lon": -73.9791, "address": "350 5th Ave, New York"},
-            "skills": [{"skill": "plumbing", "level": 3}],
+            "skills": [{"skill": "plumbing", "level": 3, "expires_on": "2028-06-30"}],
             "pay": {"per_hour": {"amount": 4500, "currency": "USD"}},
+            "languages": ["en", "es"],
+            "availability": {"weekly": [{"weekday": 1, "from": "09:00", "to": "17:00"}]},
         }
     )
 
@@ -123,6 +132,7 @@ class Registration(Body):
     languages: Languages = Field(default_factory=list)
     time_zone: TimeZone | None = None
     vehicle: Vehicle | None = None
+    availability: NewAvailability | None = None
 
 
 class TechnicianChanges(Body):
@@ -218,13 +228,30 @@ class NewPosition(Body):
 
 
 class SkillOut(Answer):
-    """A stated skill. verified: whether it counts for the organization, at verified_level."""
+    """A stated skill. verified: whether the organization has seen it proved, at verified_level. counts: whether it may
+    be worked by today: verified and not past its last day. expires_soon: its last day is among the next 30."""
 
     skill: str
     level: int
     expires_on: Day | None
+    expires_soon: bool
     verified: bool
     verified_level: int | None
+    counts: bool
+
+    @classmethod
+    def of(cls, stated: TechnicianSkill, engagement: Engagement, today: date) -> Self:
+        """For one organization."""
+        verified_level = engagement.verified_skills.get(stated.skill)
+        return cls(
+            skill=stated.skill,
+            level=stated.level,
+            expires_on=stated.expires_on,
+            expires_soon=stated.expires_soon(today),
+            verified=verified_level is not None,
+            verified_level=verified_level,
+            counts=stated.skill in engagement.effective_skills([stated], today),
+        )
 
 
 class PayOut(Answer):
@@ -298,23 +325,13 @@ class TechnicianOut(Answer):
     @classmethod
     def of(cls, profile: Profile) -> Self:
         """As the profile's reader may see it."""
-        engagement = profile.engagement
-        verified = engagement.verified_skills
+        engagement, today = profile.engagement, profile.technician.today(context.now())
         shown = profile.technician.model_dump() | {
             "status": engagement.status,
             "reason": engagement.status_reason,
             "kind": engagement.kind,
             "home": PlaceOut.model_validate(place_of(profile.technician)) if profile.shows_home else None,
-            "skills": [
-                SkillOut(
-                    skill=stated.skill,
-                    level=stated.level,
-                    expires_on=stated.expires_on,
-                    verified=stated.skill in verified,
-                    verified_level=verified.get(stated.skill),
-                )
-                for stated in profile.skills
-            ],
+            "skills": [SkillOut.of(stated, engagement, today) for stated in profile.skills],
             "pay": PayOut.of(engagement, profile.organizations[engagement.organization_id]),
             "engagements": _engagements(profile) if profile.is_own else None,
             "distance_m": profile.distance_m,
@@ -350,7 +367,8 @@ class PositionOut(Answer):
 
 class StopOut(Answer):
     """A visit in a technician's day. travel_s and travel_m lead to it. place: for a freelancer or partner the
-    neighbourhood, without an address, until it has accepted and from a day after the visit. customer_confirmed_at: when
+    neighbourhood, without an address, until it has accepted and from a day after the visit; customer_name and notes are
+    null for so long. expected_start: as the technician said, null where as planned. customer_confirmed_at: when
     the customer said that somebody will be there."""
 
     appointment_id: str
@@ -358,9 +376,13 @@ class StopOut(Answer):
     arrival_window: Window | None
     scheduled_start: Instant
     scheduled_end: Instant
+    expected_start: Instant | None
     travel_s: int
     travel_m: int
     status: str
+    service_name: str
+    customer_name: str | None
+    notes: str | None
     customer_confirmed_at: Instant | None
 
     @classmethod
@@ -378,9 +400,13 @@ class StopOut(Answer):
             arrival_window=window,
             scheduled_start=visit.scheduled_start,
             scheduled_end=visit.scheduled_end,
+            expected_start=visit.expected_start,
             travel_s=stop.travel_s,
             travel_m=stop.travel_m,
             status=visit.status.value,
+            service_name=stop.service_name,
+            customer_name=stop.customer_name,
+            notes=stop.notes,
             customer_confirmed_at=visit.customer_confirmed_at,
         )
 
@@ -397,31 +423,6 @@ class RouteOut(Answer):
         """Built from the day."""
         stops = [StopOut.of(stop) for stop in route.stops]
         return cls(stops=stops, travel_s=route.travel_s, travel_m=route.travel_m)
-
-
-class EarningOut(Answer):
-    """What one completed visit brought, by the offer that was accepted."""
-
-    appointment_id: str
-    organization: str
-    completed_at: Instant
-    pay: Money
-
-    @classmethod
-    def of(cls, earning: Earning) -> Self:
-        """With its money."""
-        return cls(
-            appointment_id=earning.appointment_id,
-            organization=earning.organization,
-            completed_at=earning.completed_at,
-            pay=Money(amount=earning.pay_cents, currency=earning.currency),
-        )
-
-
-class EarningsPage(Page[EarningOut]):
-    """One page of earnings. totals: of the whole range, by currency."""
-
-    totals: list[Money]
 
 
 class TechnicianPath(Path):
@@ -449,6 +450,9 @@ class TechnicianQuery(PageQuery):
     within_m: Metres | None = Field(
         None, description="Homes at most this far from `near`, in a straight line."
     )
+    expiring: bool | None = Field(
+        None, description="Those of whom a skill has expired or expires within 30 days, or the others."
+    )
 
     def wish(self) -> Wish:
         """What is asked for. Raises `Invalid` where a parameter lacks the one that it needs."""
@@ -458,14 +462,7 @@ class TechnicianQuery(PageQuery):
             raise Invalid(errors=[("within_m", "needs near")])
         lat, _, lon = (self.near or "").partition(",")
         near = Somewhere(float(lat), float(lon)) if self.near is not None else None
-        return Wish(self.status, self.skill, self.min_level or 1, near, self.within_m)
-
-
-class EarningsQuery(PageQuery):
-    """Local dates of the technician, both included, 92 days at most; by default two weeks up to today."""
-
-    from_: Day | None = Field(None, alias="from")
-    to: Day | None = None
+        return Wish(self.status, self.skill, self.min_level or 1, near, self.within_m, self.expiring)
 
 
 class RouteQuery(Query):
@@ -492,6 +489,7 @@ def register(body: Registration) -> Response:
         languages=body.languages,
         time_zone=body.time_zone,
         vehicle=body.vehicle,
+        **(body.availability.said() if body.availability is not None else {}),
     )
     technician, key = joining.register(session, organization, new, context.now())
     profile = profile_of(session, Principal("technician", technician_id=technician.id), technician.id)
@@ -595,29 +593,10 @@ def route(path: TechnicianPath, query: RouteQuery) -> Response:
     session, now = context.session(), context.now()
     profile = profile_of(session, context.principal(), path.technician_id)
     require_right(session, profile)
-    day = query.date or today_of(profile.technician, now)
+    day = query.date or profile.technician.today(now)
     found = days.route_on(session, profile.technician, day, profile.organization_id)
     shown = for_its_technician(found, profile.engagements, now) if profile.is_own else found
     return answer(RouteOut.of(shown))
-
-
-@technicians.get(
-    "/technicians/<technician_id>/earnings", summary="Read what was earned", responses={200: EarningsPage}
-)
-@allow("dispatcher", "technician")
-def read_earnings(path: TechnicianPath, query: EarningsQuery) -> Response:
-    """Visits completed on these dates, in order of time: for a technician all, for an organization its own."""
-    session = context.session()
-    profile = profile_of(session, context.principal(), path.technician_id)
-    if profile.is_own:
-        require_approved(session, profile.technician, or_suspended=True)
-    last = query.to or today_of(profile.technician, context.now())
-    first = query.from_ or last - timedelta(days=EARNINGS_DAYS - 1)
-    found = earnings.earnings_between(session, profile, first, last)
-    rows, cursor = page_through(found, query, lambda e: (e.completed_at.timestamp(), e.appointment_id), 2)
-    sums = [Money(amount=amount, currency=name) for name, amount in sorted(earnings.totals(found).items())]
-    items = [EarningOut.of(earning) for earning in rows]
-    return answer(EarningsPage(items=items, next_cursor=cursor, totals=sums))
 
 
 @technicians.post(
@@ -625,9 +604,10 @@ def read_earnings(path: TechnicianPath, query: EarningsQuery) -> Response:
 )
 @allow("technician")
 def duty(path: TechnicianPath, body: DutyChange) -> Response:
+    """Saying again what stands changes nothing."""
     session, principal = context.session(), context.principal()
     technician = _working(path.technician_id)
-    days.set_duty(session, technician, body.status)
+    days.set_duty(session, technician, body.status, actor_of(principal), context.now())
     return _answered(profile_of(session, principal, path.technician_id))
 
 
@@ -636,7 +616,7 @@ def duty(path: TechnicianPath, body: DutyChange) -> Response:
 )
 @allow("technician")
 def positions(path: TechnicianPath, body: NewPosition) -> Response:
-    """409 `off_duty`, and nothing is stored, while off duty."""
+    """409 `off_duty`, and nothing is stored, while off duty, and of where the phone was before."""
     technician = _working(path.technician_id)
     assert technician.no is not None
     position = Position(**body.model_dump(), technician_no=technician.no, received_at=context.now())

@@ -47,6 +47,12 @@ def recalled(former: Principal) -> Response | None:
     return _replayed(stored) if stored is not None else None
 
 
+def refused_for_good(refusal: DispatchError) -> Response:
+    """The answer of a view that refuses, and whose transaction is to stand all the same."""
+    g.keep_refusal = True
+    return problem(refusal)
+
+
 def close() -> None:
     """Roll back and give back whatever is still open."""
     session = g.pop("session", None)

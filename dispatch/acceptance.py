@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from statistics import median_low
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 from sqlalchemy import JSON, Index
 from sqlmodel import Field, Session, SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from dispatch.catalogue import Service
 from dispatch.ids import new_id
@@ -27,6 +28,7 @@ from dispatch.money import per_hour_cents
 from dispatch.technician import Engagement, EngagementStatus, Kind
 
 Floats = NDArray[np.float64]
+Row = TypeVar("Row")
 
 HOUR_S = 3600.0
 SHORT_NOTICE_S = 2 * HOUR_S
@@ -38,52 +40,71 @@ DAY, EVENING = (6, 20), (20, 22)
 LEAST_PAY, FAR_BELOW, MOST_PAY = -3.0, -1.0, 2.0
 """Doublings of the usual pay: an eighth, half, four times. Beyond the first and last nothing changes any more."""
 
-STATED: dict[str, tuple[float, str]] = {
-    "always": (
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What is thought of a term before there are answers. weight: what each unit adds to the log-odds. spread: by how
+    much that may well be wrong, as a standard deviation; answers correct what is less sure the sooner."""
+
+    weight: float
+    spread: float
+    why: str
+
+
+STATED = {
+    "always": Belief(
         3.5,
-        "a job next door, by day, with time and the usual pay: 0.97. After half an hour's detour 0.96, 0.95 if it lowers "
-        "the pay an hour by a third; after an hour's, which halves it for an hour of work, 0.91",
+        0.4,
+        "a job next door, by day, with time and the usual pay: 0.97. With half an hour's detour 0.96, or 0.95 if it "
+        "lowers the pay an hour by a third; with an hour's, which halves it for an hour of work, 0.91",
     ),
-    "detour_hours": (
+    "detour_hours": Belief(
         -0.6,
+        0.4,
         "an hour's detour nearly halves the odds; its time lowers the pay an hour as well, which counts by itself",
     ),
-    "detour_hours_beyond_one": (
+    "detour_hours_beyond_one": Belief(
         -1.0,
+        0.5,
         "beyond an hour it is no more the usual way to work: two hours 0.79, three 0.43 at the same pay",
     ),
-    "pay_doublings": (
+    "pay_doublings": Belief(
         0.6,
+        0.4,
         "twice the usual pay nearly doubles the odds, half nearly halves them: people differ in what they take",
     ),
-    "pay_halvings_below_half": (
+    "pay_halvings_below_half": Belief(
         -2.0,
+        0.8,
         "far below the usual most decline: at a quarter of it 0.57, at an eighth 0.09 without any detour",
     ),
-    "notice_missing_of_2h": (
+    "notice_missing_of_2h": Belief(
         -1.5,
+        0.5,
         "a part of the two hours in which one ends what one does and gets ready: with none of them 0.88",
     ),
-    "notice_missing_of_24h": (
+    "notice_missing_of_24h": Belief(
         0.0,
+        0.4,
         "a part of a day's notice: the shift was open for it, so it changes nothing until answers say so",
     ),
-    "evening": (-0.3, "from 20 to 22 h some would rather be at home: 0.96"),
-    "night": (-1.5, "from 22 to 6 h many sleep, shift or not: 0.88"),
+    "evening": Belief(-0.3, 0.4, "from 20 to 22 h some would rather be at home: 0.96"),
+    "night": Belief(-1.5, 0.5, "from 22 to 6 h many sleep, shift or not: 0.88"),
 }
-"""By name: what it adds to the log-odds for each unit, and why. The figures in words are for a job that lacks nothing
-else, at no detour."""
+"""By name. The figures in words are for a job that lacks nothing else, at no detour."""
+
+BETWEEN_TRADES = Belief(0.0, 0.3, "no trade is thought to be liked more than another")
 
 NAMES = tuple(STATED)
-PRIOR = {name: weight for name, (weight, _) in STATED.items()}
+PRIOR = {name: belief.weight for name, belief in STATED.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class JobTerms:
     """The job alone, never a person's past answers. travel_s: the detour in this technician's day. pay_per_hour_cents:
-    for each hour of work and detour, in minor units; 0 where the pay is not known, which counts as the usual. local_hour:
-    of the start, in the territory's zone, 0 to 24. notice_s: from the question until the start; past starts count as
-    no notice. trade: the service's first required skill, or ""."""
+    for each hour of work and detour, in minor units; 0 where the pay is not known, which counts as the usual.
+    local_hour: of the start, in the territory's zone, 0 to 24. notice_s: from the question until the start; a start
+    that is past is no notice. trade: the service's first required skill, or ""."""
 
     travel_s: int
     pay_per_hour_cents: int
@@ -252,7 +273,7 @@ twice, so that one that was rolled back cannot pass for another."""
 
 def model_for(session: Session, organization_id: str) -> AcceptanceModel:
     """The trained one, or the stated prior."""
-    newest = newest_training_id(session, organization_id)
+    newest = session.exec(_newest(select(AcceptanceTraining.id), organization_id)).first()
     if newest is None:
         return stated_prior(usual_pay_engaged(session, organization_id))
     model = _loaded.get(organization_id)
@@ -261,10 +282,15 @@ def model_for(session: Session, organization_id: str) -> AcceptanceModel:
     return model
 
 
-def newest_training_id(session: Session, organization_id: str) -> str | None:
-    query = select(AcceptanceTraining.id).where(AcceptanceTraining.organization_id == organization_id)
-    newest_first = (col(AcceptanceTraining.trained_at).desc(), col(AcceptanceTraining.id).desc())
-    return session.exec(query.order_by(*newest_first).limit(1)).first()
+def newest_training(session: Session, organization_id: str) -> AcceptanceTraining | None:
+    """The one in force; None where the stated prior stands."""
+    return session.exec(_newest(select(AcceptanceTraining), organization_id)).first()
+
+
+def _newest(query: SelectOfScalar[Row], organization_id: str) -> SelectOfScalar[Row]:
+    latest_first = (col(AcceptanceTraining.trained_at).desc(), col(AcceptanceTraining.id).desc())
+    of_organization = AcceptanceTraining.organization_id == organization_id
+    return query.where(of_organization).order_by(*latest_first).limit(1)
 
 
 def stated_prior(usual_cents: int | None = None) -> AcceptanceModel:

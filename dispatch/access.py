@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session, SQLModel, col, select
 
-from dispatch.appointment import HELD_BY_TECHNICIAN, Appointment, Status, appointment_of
+from dispatch.appointment import HELD_BY_TECHNICIAN, Appointment, Status
+from dispatch.decision import Decision
 from dispatch.errors import InvalidSlot, NotFound, UnknownReference
 from dispatch.events import Actor, Event
 from dispatch.hold import Hold
@@ -20,6 +21,8 @@ from dispatch.offering import lock_offer
 from dispatch.organization import Organization
 from dispatch.placing import lock_visit
 from dispatch.plan_run import PlanRun
+from dispatch.planning import asked_job
+from dispatch.review import Review
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
 from dispatch.slots import slot_request
@@ -28,10 +31,12 @@ from dispatch.territory import Territory
 
 STAFF = ("dispatcher", "integration")
 VISITED = (Status.COMPLETED, Status.CANNOT_COMPLETE)
-PUBLIC_FIELDS = frozenset({"status", "start", "end", "arrival_window", "occurred_at"})
+PUBLIC_FIELDS = frozenset(
+    {"status", "start", "end", "arrival_window", "occurred_at", "by_s", "expected_start"}
+)
 """Of events, what customers and technicians are shown too."""
 Row = TypeVar("Row", bound=SQLModel)
-OfOrganization = TypeVar("OfOrganization", Territory, PlanRun)
+OfOrganization = TypeVar("OfOrganization", Territory, PlanRun, Review)
 
 
 def actor_of(principal: Principal) -> Actor:
@@ -88,7 +93,10 @@ def appointment_of_request(session: Session, principal: Principal, request_id: s
         request = request_of(session, principal, request_id)
     except NotFound as error:
         raise UnknownReference("service_request_id") from error
-    return appointment_of_caller(session, principal, appointment_of(session, request.id).id, change=True)
+    job, _ = asked_job(session, request)
+    locked = lock_visit(session, job.appointment.id, job.appointment)
+    assert locked is not None
+    return locked
 
 
 def request_of_slot(
@@ -142,14 +150,24 @@ def territory_named(session: Session, principal: Principal, territory_id: str) -
         raise UnknownReference("territory_id") from error
 
 
-def working_technician(session: Session, principal: Principal, named: str = "me") -> Technician:
+def working_technician(
+    session: Session, principal: Principal, named: str = "me", *, or_suspended: bool = False
+) -> Technician:
     """The technician that calls, named by its id or as `me`. Raises `NotFound` for another's id, and `Forbidden` while
-    no organization lets it work."""
+    no organization lets it work; or_suspended: while none has approved it."""
     if named not in ("me", principal.technician_id):
         raise NotFound
     technician = technician_by_id(session, principal.technician_id or "")
-    require_approved(session, technician)
+    require_approved(session, technician, or_suspended=or_suspended)
     return technician
+
+
+def decision_about(session: Session, technician: Technician, decision_id: str) -> Decision:
+    """To be reviewed. Raises `NotFound` unless it is about the technician."""
+    found = _read(session, Decision, decision_id, change=True)
+    if found is None or found.technician_no != technician.no:
+        raise NotFound
+    return found
 
 
 def shows_technician(principal: Principal, appointment: Appointment) -> bool:
@@ -201,6 +219,8 @@ def _public(fields: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def technicians_by_no(session: Session, numbers: list[int]) -> dict[int, Technician]:
     """By number."""
+    if not numbers:
+        return {}
     found = session.exec(select(Technician).where(col(Technician.no).in_(numbers))).all()
     return {technician.no: technician for technician in found if technician.no is not None}
 

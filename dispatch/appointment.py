@@ -47,9 +47,10 @@ HELD_BY_TECHNICIAN = (S.DISPATCHED, *UNDER_WAY)
 
 class Appointment(SQLModel, table=True):
     """agreed_start: the start that was last told to the technician or planned first; the optimizer stays within a
-    tolerance of it. travel_s and travel_m: the leg that leads to it. tracking_hash: SHA-256 of the link's token, which
-    is derived from the id and tracking_revision. promise_revision: counts the promises made and taken back.
-    customer_confirmed_at: when the customer said that somebody will be there for the present one."""
+    tolerance of it. expected_start: when its technician said that work will begin; None where as planned. travel_s and
+    travel_m: the leg that leads to it. tracking_hash: SHA-256 of the link's token, which is derived from the id and
+    tracking_revision. promise_revision: counts the promises made and taken back. customer_confirmed_at: when the
+    customer said that somebody will be there for the present one."""
 
     __table_args__ = (
         CheckConstraint("(window_start IS NULL) = (window_end IS NULL)", name="window_whole"),
@@ -67,6 +68,7 @@ class Appointment(SQLModel, table=True):
     scheduled_start: datetime | None = Field(default=None, index=True)
     scheduled_end: datetime | None = None
     agreed_start: datetime | None = None
+    expected_start: datetime | None = None
     actual_start: datetime | None = None
     actual_end: datetime | None = None
     technician_no: int | None = Field(default=None, foreign_key="technician.no", index=True)
@@ -90,7 +92,7 @@ class Appointment(SQLModel, table=True):
         """The customer has another window from now on, or none; what it confirmed of the former counts no more."""
         self.window_start, self.window_end = window or (None, None)
         self.promise_revision += 1
-        self.customer_confirmed_at = None
+        self.customer_confirmed_at = self.expected_start = None
 
     def require(self, *states: Status) -> None:
         """Raises `InvalidState`, naming the states from which the wish could be met."""
@@ -107,9 +109,10 @@ class Appointment(SQLModel, table=True):
         self.version += 1
 
     def plan(self, technician_no: int, start: datetime, end: datetime, travel_s: int, travel_m: int) -> None:
-        """Puts it into a technician's day. `agreed_start` is set by a new technician and kept by a re-timing."""
+        """Puts it into a technician's day. `agreed_start` is set by a new technician and kept by a re-timing, as is
+        what the technician said of being late."""
         if self.technician_no != technician_no or self.agreed_start is None:
-            self.agreed_start = start
+            self.agreed_start, self.expected_start = start, None
         self.technician_no, self.scheduled_start, self.scheduled_end = technician_no, start, end
         self.travel_s, self.travel_m = travel_s, travel_m
         self.version += 1
@@ -117,6 +120,7 @@ class Appointment(SQLModel, table=True):
     def unplan(self) -> None:
         """Takes it out of its technician's day; the promise stands."""
         self.technician_no = self.scheduled_start = self.scheduled_end = self.agreed_start = None
+        self.expected_start = None
         self.travel_s = self.travel_m = None
         self.pinned = self.pinned_time = False
         self.version += 1

@@ -117,8 +117,7 @@ def _wait_for_turn(turns: Lock, connection: Connection) -> None:
 
 def open_session(engine: Engine, *, read_only: bool = False) -> Session:
     """A session. With `read_only` SQLite takes no write lock and either database refuses to write."""
-    session = Session(engine)
-    hold_what_is_read(session)
+    session = Transaction(engine)
     if read_only:
         connection = session.connection(execution_options={READ_ONLY: True})
         if connection.dialect.name == "postgresql":
@@ -126,18 +125,25 @@ def open_session(engine: Engine, *, read_only: bool = False) -> Session:
     return session
 
 
-def hold_what_is_read(session: Session) -> None:
+class Transaction(Session):
     """A session alone forgets a row that nobody refers to, and asks the database again; this one keeps its rows as
     long as it lives, so that to `get` one twice is one query."""
-    held: list[Any] = session.info.setdefault("held", [])
-    event.listen(session, "loaded_as_persistent", lambda _, row: held.append(row))
+
+
+@event.listens_for(Transaction, "loaded_as_persistent")
+def _hold(session: Session, row: Any) -> None:
+    session.info.setdefault("held", []).append(row)
+
+
+def writes_alone(session: Session) -> bool:
+    """Whether nobody else writes while this session's transaction does, so that what it read needs no lock."""
+    return session.get_bind().dialect.name == "sqlite"
 
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
     """A session that commits at the end of the block and rolls back on any error."""
-    with available(), Session(engine) as session, session.begin():
-        hold_what_is_read(session)
+    with available(), Transaction(engine) as session, session.begin():
         yield session
 
 
@@ -145,9 +151,8 @@ def run(engine: Engine, work: Callable[[Session], Result]) -> Result:
     """`work` in a transaction of its own, again if the database asks for it."""
     for _ in range(ATTEMPTS - 1):
         try:
-            with Session(engine) as session, session.begin():
-                hold_what_is_read(session)
-                return work(session)
+            with Transaction(engine) as own, own.begin():
+                return work(own)
         except DBAPIError as error:
             if not is_retryable(error):
                 raise unavailable(error) or error from error

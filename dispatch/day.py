@@ -13,8 +13,10 @@ from sqlmodel.sql.expression import SelectOfScalar
 from dispatch.appointment import Appointment, Status
 from dispatch.booking import give_back, promised_window, supersede_offers, window_fields
 from dispatch.calendar import CalendarBlock, beside_others, discreet, epoch
+from dispatch.catalogue import Service
+from dispatch.customer import Customer
 from dispatch.errors import Invalid, InvalidState, OffDuty
-from dispatch.events import SYSTEM, Actor, record
+from dispatch.events import SYSTEM, Actor, Event, record
 from dispatch.offer import OPEN, Offer
 from dispatch.places import Place, place_of
 from dispatch.planning import NO_TIME_LEFT, DayReader, Job, Window, jobs_to_plan, merged, plannable_windows
@@ -23,22 +25,28 @@ from dispatch.promise import Promise, PromiseKind, enter
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
 from dispatch.shift import WorkingTime, local_day, working_times
-from dispatch.technician import Duty, Engagement, EngagementStatus, Technician
+from dispatch.technician import Duty, Engagement, EngagementStatus, Technician, engagements_of
 from dispatch.territory import Territory, begins_on
 from optimizer import Reason, Recommendation
 from optimizer.insertion import PreparedRoutes
 
 OLDEST_POSITION = timedelta(hours=24)
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""By so much a phone's clock may be ahead of ours, or behind it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteStop:
-    """A visit of a technician's day; travel_s and travel_m lead to it."""
+    """A visit of a technician's day; travel_s and travel_m lead to it. customer_name and notes: None where its
+    technician may not know them."""
 
     appointment: Appointment
     place: Place
     travel_s: int
     travel_m: int
+    service_name: str
+    customer_name: str | None
+    notes: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +108,10 @@ def progress(
 ) -> Appointment:
     """Moves a visit on: en_route, on_site, completed, cannot_complete, or dispatched to undo en_route. occurred_at is
     when the phone says it happened and is kept in the event; ours is the clock that counts. Saying again what already
-    stands changes nothing. Raises `Invalid` without a reason where one is needed, `InvalidState`."""
+    stands changes nothing, nor does a step of the same `occurred_at` that was passed since: a phone without a network
+    sends until it is answered. Raises `Invalid` without a reason where one is needed, `InvalidState`."""
     _require_reason(appointment, to, by, reason)
-    if appointment.status is to:
+    if appointment.status is to or _was_said(session, appointment, to, occurred_at):
         return appointment
     allowed = {
         Status.DISPATCHED: [Status.EN_ROUTE],
@@ -125,6 +134,14 @@ def progress(
     record(session, appointment.organization_id, appointment.id, type_, now, by, reason, before, after)
     session.flush()
     return appointment
+
+
+def _was_said(session: Session, appointment: Appointment, to: Status, occurred_at: datetime | None) -> bool:
+    if occurred_at is None:
+        return False
+    query = select(Event).where(Event.subject_id == appointment.id, Event.type == f"appointment.{to.value}")
+    said = occurred_at.isoformat()
+    return any((event.after or {}).get("occurred_at") == said for event in session.exec(query))
 
 
 def _require_reason(appointment: Appointment, to: Status, by: Actor, reason: str | None) -> None:
@@ -265,23 +282,39 @@ def appointments_like(session: Session, organization_id: str, wish: VisitWish) -
 # Duty and positions
 
 
-def set_duty(session: Session, technician: Technician, duty: Duty) -> Technician:
+def set_duty(session: Session, technician: Technician, duty: Duty, by: Actor, now: datetime) -> Technician:
+    """Also told to whoever has approved the technician, as an event. Saying again what stands changes nothing."""
+    if technician.duty is duty:
+        return technician
+    before, after = {"duty": technician.duty.value}, {"duty": duty.value}
+    if duty is Duty.OFF_DUTY:
+        technician.on_duty_since = None
+    elif technician.duty is Duty.OFF_DUTY:
+        technician.on_duty_since = now
     technician.duty = duty
     technician.version += 1
     session.add(technician)
+    for engagement in engagements_of(session, technician):
+        if engagement.status is EngagementStatus.ACTIVE:
+            organization_id = engagement.organization_id
+            record(session, organization_id, technician.id, "technician.duty", now, by, None, before, after)
     session.flush()
     return technician
 
 
 def tell_position(session: Session, technician: Technician, position: Position) -> Position:
-    """Keeps a position. Raises `OffDuty`, with nothing stored, and `Invalid` for one that is too old or ahead of us."""
+    """Keeps a position. Raises `OffDuty`, with nothing stored, off duty and for where the technician was before it came
+    on duty, which a phone may have gathered; `Invalid` for one that is too old or ahead of us."""
     if technician.duty is Duty.OFF_DUTY:
         raise OffDuty()
     age = position.received_at - position.recorded_at
-    if age > OLDEST_POSITION or age < -timedelta(minutes=5):
+    if age > OLDEST_POSITION or age < -CLOCKS_DIFFER:
         raise Invalid(
             errors=[("recorded_at", "must lie within the last 24 hours and not ahead of the server's clock")]
         )
+    began = technician.on_duty_since
+    if began is not None and position.recorded_at < began - CLOCKS_DIFFER:
+        raise OffDuty()
     session.add(position)
     session.flush()
     return position
@@ -306,10 +339,12 @@ def _routes(
     session: Session, technician_nos: Sequence[int], range_: Window, organization_id: str | None
 ) -> dict[int, DayRoute]:
     query = (
-        select(Appointment, ServiceRequest)
+        select(Appointment, ServiceRequest, Service.name, Customer.name)
         .where(
             Appointment.service_request_id == ServiceRequest.id,
             CalendarBlock.appointment_id == Appointment.id,
+            Service.id == ServiceRequest.service_id,
+            Customer.id == ServiceRequest.customer_id,
         )
         .where(
             col(Appointment.technician_no).in_(list(technician_nos)), Appointment.status != Status.CANCELLED
@@ -325,11 +360,12 @@ def _routes(
     if organization_id is not None:
         hidden = beside_others(session, organization_id, technician_nos, epoch(range_[0]), epoch(range_[1]))
     stops: dict[int, list[RouteStop]] = {no: [] for no in technician_nos}
-    for appointment, request in session.exec(query):
+    for appointment, request, service, customer in session.exec(query):
         assert appointment.technician_no is not None
         travel = appointment.travel_s or 0, appointment.travel_m or 0
         travel = discreet(*travel) if appointment.id in hidden else travel
-        stops[appointment.technician_no].append(RouteStop(appointment, place_of(request), *travel))
+        stop = RouteStop(appointment, place_of(request), *travel, service, customer, request.notes)
+        stops[appointment.technician_no].append(stop)
     return {no: DayRoute(tuple(own)) for no, own in stops.items()}
 
 

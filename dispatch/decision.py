@@ -4,6 +4,7 @@ Written once and never read by anything that ranks, plans or offers. It is kept 
 longer while a review of it is open or the suspension stands (`review.forget_decided`).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +17,8 @@ from sqlmodel.sql.expression import SelectOfScalar
 from dispatch.columns import enum_type
 from dispatch.ids import new_id
 from dispatch.technician import Technician
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Outcome(StrEnum):
@@ -55,14 +58,14 @@ def note(
     offer_id: str | None = None,
 ) -> Decision:
     """Writes a decision in the session's transaction. facts: each with a `code`, a `detail` for people and figures;
-    what else a reason carries, such as the `technicians` that it names, is left out: it is about others.
-    appointment_id: None for a suspension alone."""
+    what else a reason carries, such as the `technicians` that it names, is left out: it is about others. What a
+    person wrote of a suspension stays as it is. appointment_id: None for a suspension alone."""
     decision = Decision(
         organization_id=organization_id,
         appointment_id=appointment_id,
         technician_no=technician_no,
         outcome=outcome,
-        facts=[told(fact) for fact in facts],
+        facts=[dict(fact) if outcome is Outcome.SUSPENDED else told(fact) for fact in facts],
         offer_id=offer_id,
         at=now,
     )
@@ -71,9 +74,10 @@ def note(
 
 
 def told(fact: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a fact or a reason is about the technician itself: code, detail and figures."""
+    """What of a fact or a reason is about the technician itself: code, detail and figures. An id in the detail is
+    another technician's or visit's, and becomes "another"."""
     figures = {name: value for name, value in fact.items() if isinstance(value, int | float)}
-    return {"code": fact["code"], "detail": fact["detail"], **figures}
+    return {"code": fact["code"], "detail": _ID.sub("another", fact["detail"]), **figures}
 
 
 def decisions_about(technician: Technician) -> SelectOfScalar[Decision]:

@@ -1,5 +1,6 @@
-"""What a technician learns of where a visit is: a customer's address is a freelancer's or partner's from its acceptance
-until shortly after the visit, an employee's as soon as it is planned. Before and after, the neighbourhood does."""
+"""What a technician learns of a visit: where it is, for whom, and what the customer wrote, are a freelancer's or
+partner's from its acceptance until shortly after the visit, an employee's as soon as it is planned. Before and after,
+the neighbourhood does."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -36,7 +37,7 @@ def for_its_technician(route: DayRoute, engagements: Iterable[Engagement], now: 
     stops = [
         stop
         if is_disclosed(stop.appointment, kinds[stop.appointment.organization_id], now)
-        else replace(stop, place=neighbourhood(stop.place))
+        else replace(stop, place=neighbourhood(stop.place), customer_name=None, notes=None)
         for stop in route.stops
     ]
     return DayRoute(tuple(stops))

@@ -108,16 +108,23 @@ def register(
     except IntegrityError:
         _require_new(session, organization_id, new.external_id)
         raise
+    return request, open_request(session, request, by, now)
+
+
+def open_request(session: Session, request: ServiceRequest, by: Actor, now: datetime) -> Appointment:
+    """The one appointment of a new request, unassigned, nothing promised."""
+    session.add(request)
+    session.flush()
     appointment = Appointment(
-        organization_id=organization_id,
-        territory_id=territory.id,
+        organization_id=request.organization_id,
+        territory_id=request.territory_id,
         service_request_id=request.id,
         created_at=now,
     )
     session.add(appointment)
     session.flush()
-    record(session, organization_id, request.id, "request.created", now, by)
-    return request, appointment
+    record(session, request.organization_id, request.id, "request.created", now, by)
+    return appointment
 
 
 def require_may_register(principal: Principal, priority: Priority, external_id: str | None) -> None:
@@ -359,20 +366,20 @@ class Standing:
     """How a request stands. status: derived, see `RequestStatus`."""
 
     status: RequestStatus
-    appointment_id: str
+    appointment: Appointment
     customer: Customer
 
 
 def standing_of(session: Session, requests: Sequence[ServiceRequest]) -> dict[str, Standing]:
     """By request id."""
     query = (
-        select(ServiceRequest.id, _derived_status(), Appointment.id, Customer)
+        select(ServiceRequest.id, _derived_status(), Appointment, Customer)
         .where(Appointment.service_request_id == ServiceRequest.id, Customer.id == ServiceRequest.customer_id)
         .where(col(ServiceRequest.id).in_([request.id for request in requests]))
     )
     return {
-        request_id: Standing(cast(RequestStatus, status), appointment_id, customer)
-        for request_id, status, appointment_id, customer in session.exec(query)
+        request_id: Standing(cast(RequestStatus, status), appointment, customer)
+        for request_id, status, appointment, customer in session.exec(query)
     }
 
 

@@ -14,17 +14,20 @@ from dispatch.appointment import Appointment, Status
 from dispatch.booking import give_back, supersede_offers
 from dispatch.calendar import claim
 from dispatch.contact import email_address, phone_number
+from dispatch.decision import Outcome, note
 from dispatch.errors import Conflict, Forbidden, Invalid, InvalidState
 from dispatch.events import Actor, record
 from dispatch.keys import issue_key
 from dispatch.money import Amount, cents
 from dispatch.offer import OPEN, Offer
 from dispatch.organization import Organization
+from dispatch.pay import keep_former
 from dispatch.places import Place
 from dispatch.placing import lock_calendar
 from dispatch.profiles import Profile
 from dispatch.rostering import visits_kept
 from dispatch.settings import Settings
+from dispatch.shift import set_availability
 from dispatch.technician import (
     Engagement,
     EngagementStatus,
@@ -56,7 +59,8 @@ class StatedSkill:
 @dataclass(frozen=True, slots=True)
 class NewTechnician:
     """What whoever registers says. phone: in national form it is read as of the time zone's country. pay: by
-    `per_hour`, `per_visit`, `per_km`. time_zone: by default the organization's."""
+    `per_hour`, `per_visit`, `per_km`. time_zone: by default the organization's. weekly and exceptions: hours, as
+    `Availability` keeps them."""
 
     name: str
     phone: str
@@ -69,6 +73,8 @@ class NewTechnician:
     languages: Sequence[str] = ()
     time_zone: str | None = None
     vehicle: str | None = None
+    weekly: Sequence[dict[str, Any]] = ()
+    exceptions: Sequence[dict[str, Any]] = ()
 
 
 def register(
@@ -97,6 +103,8 @@ def register(
     session.add(technician)
     session.flush()
     _state_skills(session, technician, new.skills)
+    if new.weekly or new.exceptions:
+        set_availability(session, technician, list(new.weekly), list(new.exceptions), now)
     by = Actor("technician", technician.id)
     _engage(session, technician, organization, new.kind, new.pay, by, now)
     _, key = issue_key(session, "technician", technician_id=technician.id, now=now)
@@ -187,7 +195,8 @@ def suspend(
 ) -> None:
     """Suspended for this organization. Its offers are withdrawn and its visits go back to be planned with others, the
     promises to customers stand; a visit under way is left to a dispatcher. The calendar is claimed, so that what is
-    booked or accepted meanwhile looks again. Raises `InvalidState`."""
+    booked or accepted meanwhile looks again. The technician finds the reason among the decisions about it. Raises
+    `InvalidState`."""
     engagement = profile.engagement
     before = _decided(engagement)
     if engagement.status is EngagementStatus.ACTIVE:
@@ -196,6 +205,9 @@ def suspend(
         _withdraw_offers(session, settings, engagement, by, now)
         _release_visits(session, settings, engagement, reason, by, now)
     engagement.suspend(reason)
+    facts = [{"code": "suspended", "detail": reason}]
+    about = (engagement.organization_id, None, engagement.technician_no)
+    note(session, *about, Outcome.SUSPENDED, facts, now)
     _decide(session, profile, "technician.suspended", before, by, now, reason)
 
 
@@ -290,7 +302,7 @@ def change_profile(
     technician = profile.technician
     columns = dict(changes)
     for name in OF_ENGAGEMENT & columns.keys():
-        _change_engagements(session, profile, name, columns.pop(name))
+        _change_engagements(session, profile, name, columns.pop(name), now)
     if columns:
         _change_person(session, profile, columns, now)
     for engagement in engagements_of(session, technician):
@@ -314,7 +326,7 @@ def _require_right(session: Session, profile: Profile, changes: Mapping[str, Any
         )
 
 
-def _change_engagements(session: Session, profile: Profile, name: str, value: Any) -> None:
+def _change_engagements(session: Session, profile: Profile, name: str, value: Any, now: datetime) -> None:
     changed = [e for e in profile.engagements if not profile.is_own or e.status is EngagementStatus.PENDING]
     if not changed:
         raise InvalidState(
@@ -326,6 +338,7 @@ def _change_engagements(session: Session, profile: Profile, name: str, value: An
         if name == "kind":
             engagement.kind = value
         else:
+            keep_former(session, engagement, now)
             pay = dict.fromkeys(PAY_COLUMNS) if value is None else value
             engagement.sqlmodel_update(_pay_columns(pay, profile.organizations[engagement.organization_id]))
         engagement.version += 1

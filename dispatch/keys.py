@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, bindparam
 from sqlmodel import Field, Session, SQLModel, col, select, update
 
 from dispatch.errors import Conflict, Unauthenticated
@@ -121,13 +121,16 @@ def issue_key(
     return key, plaintext
 
 
+_BY_PREFIX = select(ApiKey).where(ApiKey.prefix == bindparam("prefix"))
+
+
 def find_key(session: Session, plaintext: str) -> ApiKey | None:
     """The key with this plaintext, whatever its state. Found by its prefix, compared in constant time."""
     if not plaintext.startswith(_MARK) or not plaintext.isascii():
         return None
     hashed = _hashed(plaintext)
     found = None
-    for key in session.exec(select(ApiKey).where(ApiKey.prefix == plaintext[:_PREFIX_LENGTH])):
+    for key in session.exec(_BY_PREFIX, params={"prefix": plaintext[:_PREFIX_LENGTH]}):
         if hmac.compare_digest(key.hash, hashed):
             found = key
     return found

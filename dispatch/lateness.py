@@ -1,5 +1,9 @@
-"""Which visits will begin after their promised window, as far as the plan knows: whoever is on the way or at work takes
-its delay along to what comes after. Breaks are not counted, so that a delay may turn out longer and is told again."""
+"""Which visits will begin after their promised window, as far as the plan and their technicians know: whoever is on the
+way or at work, or says to be late, takes its delay along to what comes after. Breaks are not counted, so that a delay
+may turn out longer and is told again.
+
+An event `appointment.late` says `expected_start`; `by_s` is how much that is past the window where the system foresees
+it, and past what is planned where the technician says it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +13,9 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from dispatch.appointment import UNDER_WAY, Appointment, Status
+from dispatch.appointment import HELD_BY_TECHNICIAN, UNDER_WAY, Appointment, Status
 from dispatch.catalogue import Service
-from dispatch.events import SYSTEM, Event, record
+from dispatch.events import SYSTEM, Actor, Event, record
 from dispatch.service_request import ServiceRequest
 
 LATE = "appointment.late"
@@ -36,6 +40,21 @@ class _Stop:
         return self.appointment.scheduled_end - self.appointment.scheduled_start + self.after
 
 
+def tell(session: Session, appointment: Appointment, by_s: int, by: Actor, now: datetime) -> None:
+    """Its technician expects to begin by so many seconds later than planned; 0: as planned, after all. Saying again
+    what stands changes nothing. Raises `InvalidState` before it has committed, and once it is there."""
+    appointment.require(Status.DISPATCHED, Status.EN_ROUTE)
+    assert appointment.scheduled_start is not None
+    expected_start = appointment.scheduled_start + timedelta(seconds=by_s)
+    if expected_start == (appointment.expected_start or appointment.scheduled_start):
+        return
+    appointment.expected_start = expected_start if by_s else None
+    appointment.version += 1
+    session.add(appointment)
+    _record(session, appointment, expected_start, by_s, by, now)
+    session.flush()
+
+
 def notice(session: Session, now: datetime) -> int:
     """Records `appointment.late` for each visit that will be late, and again once that has changed by more than a
     quarter of an hour. Gives back how many."""
@@ -48,7 +67,9 @@ def notice(session: Session, now: datetime) -> int:
             .execution_options(populate_existing=True)
         ).first()
         if appointment is not None and _is_news(session, appointment, expected_start):
-            _record(session, appointment, expected_start, now)
+            assert appointment.window_end is not None
+            past_window_s = int((expected_start - appointment.window_end).total_seconds())
+            _record(session, appointment, expected_start, past_window_s, SYSTEM, now)
             noted += 1
     session.flush()
     return noted
@@ -65,8 +86,9 @@ def _late(session: Session, now: datetime) -> list[tuple[str, datetime]]:
 
 
 def _stops(session: Session, now: datetime) -> Iterator[_Stop]:
-    """Of everybody who is on the way or at work, what is not done yet, in order."""
-    busy = select(Appointment.technician_no).where(col(Appointment.status).in_(UNDER_WAY))
+    """Of everybody who is on the way or at work or says to be late, what is not done yet, in order."""
+    says_so = col(Appointment.expected_start).is_not(None) & col(Appointment.status).in_(HELD_BY_TECHNICIAN)
+    busy = select(Appointment.technician_no).where(col(Appointment.status).in_(UNDER_WAY) | says_so)
     query = (
         select(Appointment, Service.buffer_before_s, Service.buffer_after_s)
         .join(ServiceRequest, col(ServiceRequest.id) == Appointment.service_request_id)
@@ -91,7 +113,7 @@ def _expected(session: Session, stops: Sequence[_Stop], now: datetime) -> Iterat
         if appointment.status is Status.ON_SITE:
             free_at = max(now, (appointment.actual_start or now) + stop.lasts)
             continue
-        begins = appointment.scheduled_start
+        begins = max(appointment.scheduled_start, appointment.expected_start or appointment.scheduled_start)
         travel = timedelta(seconds=appointment.travel_s or 0) + stop.before
         if appointment.status is Status.EN_ROUTE:
             begins = max(begins, now, _set_off(session, appointment) + travel)
@@ -118,11 +140,12 @@ def _is_news(session: Session, appointment: Appointment, expected_start: datetim
     return abs(expected_start - noted) > TELLING_CHANGE
 
 
-def _record(session: Session, appointment: Appointment, expected_start: datetime, now: datetime) -> None:
-    assert appointment.window_end is not None
+def _record(
+    session: Session, appointment: Appointment, expected_start: datetime, by_s: int, by: Actor, now: datetime
+) -> None:
     after: dict[str, Any] = {
         "expected_start": expected_start.isoformat().replace("+00:00", "Z"),
-        "by_s": int((expected_start - appointment.window_end).total_seconds()),
+        "by_s": by_s,
         "promise": appointment.promise_revision,
     }
-    record(session, appointment.organization_id, appointment.id, LATE, now, SYSTEM, after=after)
+    record(session, appointment.organization_id, appointment.id, LATE, now, by, after=after)

@@ -1,5 +1,5 @@
-"""Tokens of links that customers get. A tracking token is derived from the server's secret, the appointment
-and a revision, so that the link can be sent again although only its SHA-256 is stored, and revoked by
+"""Tokens of links that customers and technicians get, and codes. A tracking token is derived from the server's secret,
+the appointment and a revision, so that the link can be sent again although only its SHA-256 is stored, and revoked by
 raising the revision.
 
 The link of a message that does something (`Action`) is the tracking link with a second token, which is bound to one
@@ -21,6 +21,9 @@ TOKEN_BYTES = 24
 ACTION_TOKEN_BYTES = 16
 """128 bits, beside the tracking token that goes with it: texts are short."""
 
+PROOF_CODE_DIGITS = 6
+"""Read out by one person and typed by another."""
+
 Action = Literal["confirm", "move"]
 """To say that somebody will be there; to choose another time."""
 
@@ -34,6 +37,13 @@ def tracking_token(settings: Settings, appointment: Appointment) -> str:
 def _signature(settings: Settings, message: str, length: int) -> str:
     digest = hmac.digest(settings.secret.get_secret_value().encode(), message.encode(), "sha256")
     return base64.urlsafe_b64encode(digest[:length]).decode().rstrip("=")
+
+
+def proof_code(settings: Settings, appointment: Appointment) -> str:
+    """What the customer tells the technician at the door; another for each promise."""
+    message = f"proof/{appointment.id}/{appointment.promise_revision}"
+    digest = hmac.digest(settings.secret.get_secret_value().encode(), message.encode(), "sha256")
+    return f"{int.from_bytes(digest) % 10**PROOF_CODE_DIGITS:0{PROOF_CODE_DIGITS}}"
 
 
 def tracking_url(settings: Settings, appointment: Appointment) -> str:
@@ -57,6 +67,11 @@ def permits(settings: Settings, appointment: Appointment, action: Action, token:
 def action_url(settings: Settings, appointment: Appointment, action: Action) -> str:
     """The page that asks, for the message that offers it in one tap."""
     return f"{tracking_url(settings, appointment)}/{action}?k={action_token(settings, appointment, action)}"
+
+
+def calendar_token(settings: Settings, technician_id: str, revision: int) -> str:
+    """The token of a technician's calendar feed, the same every time until it is renewed."""
+    return _signature(settings, f"calendar/{technician_id}/{revision}", TOKEN_BYTES)
 
 
 def open_tracking(settings: Settings, appointment: Appointment) -> None:

@@ -95,6 +95,13 @@ class Notification(SQLModel, table=True):
         self.state, self.ended_at, self.why = state, at, why
 
 
+_WRITE = {
+    "postgresql": postgresql.insert(Notification).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(Notification).on_conflict_do_nothing(),
+}
+"""By the database's dialect."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Cause:
     """An event of a visit, as the rules below read it."""
@@ -136,11 +143,9 @@ class _Cause:
 
     def write(self, rows: Sequence[Notification]) -> None:
         """All of them, but for those whose occasion has one."""
-        on_postgresql = self.session.get_bind().dialect.name == "postgresql"
-        insert = postgresql.insert if on_postgresql else sqlite.insert
-        self.session.exec(
-            insert(Notification).values([row.model_dump() for row in rows]).on_conflict_do_nothing()
-        )
+        self.session.flush()
+        connection = self.session.connection()
+        connection.execute(_WRITE[connection.dialect.name], [row.model_dump() for row in rows])
 
     def drop(self, why: str, *kinds: Kind) -> None:
         """Takes back what is pending of the visit; of these kinds, if any are named."""
@@ -240,10 +245,11 @@ def _en_route(cause: _Cause) -> None:
 
 def _late(cause: _Cause) -> None:
     """A delay that breaks the promised window is told, and told again once it has changed by more than a quarter of an
-    hour; one that the window allows for is no news to the customer."""
+    hour; one that the window allows for is no news to the customer, and of one that is over nothing more is told."""
     expected_at = expected_arrival(cause.appointment, cause.after)
     assert cause.appointment.window_end is not None
     if expected_at is None or expected_at <= cause.appointment.window_end:
+        cause.drop("overtaken", Kind.RUNNING_LATE)
         return
     told = _told_delays(cause.session, cause.appointment)
     if len(told) >= MOST_TOLD_DELAYS or (told and abs(expected_at - told[0]) <= TELLING_CHANGE):

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from dispatch.appointment import Appointment
 from dispatch.calendar import CalendarBlock, CalendarMoved, claim
+from dispatch.database import writes_alone
 from dispatch.errors import SlotTaken
 from dispatch.events import SYSTEM, Actor, record
 from dispatch.planning import (
@@ -20,8 +21,8 @@ from dispatch.planning import (
     load_standing,
     narrowed,
     range_of,
-    with_promised,
     with_visit,
+    with_written,
     without_visit,
     write_plan,
 )
@@ -30,7 +31,7 @@ from dispatch.slots import Slot, best_slots
 from dispatch.standing import SHIFT_BEFORE, Opening, calendars_of
 from dispatch.technician import Technician
 from dispatch.territory import Territory
-from optimizer import Infeasible, Plan, recommend
+from optimizer import Infeasible, Insertion, Plan, recommend
 
 ATTEMPTS = 20
 """How often a booking looks again when a calendar changed under its hands."""
@@ -98,8 +99,8 @@ def _place_in(
     remembered = calendars.as_read(technician, shift_id)
     if remembered is not None and job.appointment.technician_no is None:
         stamp = technician.calendar_stamp
-        day = narrowed(session, settings, remembered, shift_id, technician, job, [window])
-        return replace(_place_on(session, job, window, day), stamp=stamp)
+        day = narrowed(settings, remembered, shift_id, technician, job, [window])
+        return replace(_write_visit(session, job, window, day, opening.insertion), stamp=stamp)
     range_, hours = range_of([window], zone), opening.hours
     begins, ends = (datetime.fromtimestamp(at, UTC) for at in (hours.start, hours.end))
     around = min(begins, range_[0]), max(ends, range_[1])
@@ -126,18 +127,23 @@ def _place_on(session: Session, job: Job, window: Window, day: WorkingDay) -> Pl
     found = recommend(day.problem, day.plan, job.appointment.id, wanted)
     if not found.insertions:
         raise CalendarMoved
-    plan, touched = with_visit(day, job.appointment.id, found.insertions[0], wanted)
+    return _write_visit(session, job, window, day, found.insertions[0])
+
+
+def _write_visit(session: Session, job: Job, window: Window, day: WorkingDay, insertion: Insertion) -> Placed:
+    plan, touched = with_visit(day, job.appointment.id, insertion, job.windows_at_place([window]))
     changed = write_plan(session, day, plan, touched)
     return Placed([other for other in changed if other.id != job.appointment.id], day, plan, None)
 
 
 def note_placed(session: Session, settings: Settings, job: Job, placed: Placed) -> None:
     """Tells this process's memory of the calendars what a promise that was just booked has changed, so that the next to
-    ask need not read it; called after the last change. Where other visits were moved too, it will read."""
-    if placed.stamp is None or placed.retimed:
+    ask need not read it; called after the last change."""
+    if placed.stamp is None:
         return
     (technician,) = placed.day.technicians.values()
-    after = with_promised(settings, placed.day, placed.plan, job)
+    retimed = [replace(placed.day.jobs[other.id], appointment=other) for other in placed.retimed]
+    after = with_written(session, settings, placed.day, placed.plan, job, retimed)
     calendars_of(session, job.appointment.organization_id).note(session, technician, placed.stamp, after)
 
 
@@ -186,19 +192,21 @@ def alternatives(session: Session, settings: Settings, job: Job, window: Window,
     return list(best_slots(session, settings, job, days, zone, now, ALTERNATIVES))
 
 
-def lock_visit(session: Session, appointment_id: str) -> Appointment | None:
+def lock_visit(session: Session, appointment_id: str, seen: Appointment | None = None) -> Appointment | None:
     """The appointment, locked with its technician's calendar until the transaction ends. The calendar comes first, as
-    for everybody who re-times the visits in it: two that change one calendar wait for each other, with no deadlock."""
+    for everybody who re-times the visits in it: two that change one calendar wait for each other, with no deadlock.
+    seen: as this transaction has read it."""
     for _ in range(ATTEMPTS):
-        seen = session.get(Appointment, appointment_id, populate_existing=True)
-        if seen is None:
-            return None
+        seen = seen or session.get(Appointment, appointment_id, populate_existing=True)
+        if seen is None or writes_alone(session):
+            return seen
         technician_no = seen.technician_no
         if technician_no is not None:
             lock_calendar(session, technician_no)
         locked = session.get(Appointment, appointment_id, with_for_update=True, populate_existing=True)
         if locked is None or locked.technician_no in (None, technician_no):
             return locked
+        seen = None
     raise CalendarMoved
 
 

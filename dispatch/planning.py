@@ -14,9 +14,10 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import exists
-from sqlalchemy.orm import load_only
-from sqlmodel import Session, SQLModel, col, or_, select
+from sqlalchemy import bindparam, exists
+from sqlalchemy.orm import load_only, object_session
+from sqlalchemy.orm.attributes import manager_of_class
+from sqlmodel import Session, SQLModel, col, func, or_, select
 
 from dispatch.appointment import ENDED, UNDER_WAY, Appointment, Status
 from dispatch.calendar import (
@@ -32,6 +33,7 @@ from dispatch.calendar import (
 from dispatch.catalogue import Service
 from dispatch.offer import OPEN, Offer, OfferStatus
 from dispatch.offer_round import OfferRound, RoundStatus
+from dispatch.organization import Organization
 from dispatch.places import Place, place_of
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
@@ -56,6 +58,7 @@ from optimizer import (
     Stop,
     TimeWindow,
     Visit,
+    Weights,
     time_route,
 )
 from optimizer.travel import Geodesic
@@ -176,12 +179,11 @@ def merged(windows: Iterable[Window]) -> list[Window]:
 
 
 def asked_visit(
-    session: Session, job: Job, windows: Iterable[Window], technician_ids: Mapping[int, str]
+    job: Job, windows: Iterable[Window], technician_ids: Mapping[int, str], declined: Collection[int] = ()
 ) -> Visit:
     """A visit for any technician who may, to start in one of the windows; its place is not said. technician_ids: by
-    number, of those who are there."""
+    number, of those who are there. declined: the numbers of those who may not (`declined_by`)."""
     request, appointment = job.request, job.appointment
-    declined = _declined(session, appointment.id)
 
     def named(numbers: Iterable[int | None]) -> frozenset[str]:
         return frozenset(technician_ids[no] for no in numbers if no is not None and no in technician_ids)
@@ -204,7 +206,8 @@ class DayReader:
 
     technician_nos: only these; by default all that the organization has engaged and not suspended. leaving_from: nobody
     who has not begun leaves earlier. briefly: of the visits that stand only what decides how they may move is read at
-    once, the rest when it is looked at. lock: their calendars until the transaction ends.
+    once, the rest when it is looked at. lock: their calendars until the transaction ends. given_s: work by technician
+    number, over which hours are to be fair; without, they are not spread.
     """
 
     def __init__(
@@ -218,14 +221,17 @@ class DayReader:
         *,
         briefly: bool = False,
         lock: bool = False,
+        given_s: Mapping[int, int] | None = None,
     ) -> None:
         self._session, self._settings, self._organization_id = session, settings, organization_id
+        self._fairness_cents = settings.fairness_cents_per_h2 if given_s is not None else 0
         self._leaving_from = epoch(leaving_from) if leaving_from is not None else 0
         self._tolerance_s = settings.start_tolerance_s
         self._people = _working_people(session, organization_id, technician_nos, lock=lock)
         self._technician_ids = {
             technician.no: technician.id for technician, _ in self._people if technician.no is not None
         }
+        self._given_s = _beyond_least(given_s or {}, self._technician_ids)
         self._times = working_times(session, [technician for technician, _ in self._people], *range_)
         begin, end = _hull(self._times, range_)
         self._blocks = blocks_between(session, list(self._times), epoch(begin), epoch(end))
@@ -245,14 +251,14 @@ class DayReader:
         ]
         ids = [block.appointment_id for block in blocks if block.appointment_id]
         jobs = jobs_by_id(self._session, ids, briefly=self._briefly)
-        agreed = _with_open_offer(self._session, list(jobs))
+        asked = _with_open_offer(self._session, list(jobs))
         for block in blocks:
             job = jobs.get(block.appointment_id or "")
             if job is None or job.appointment.organization_id != self._organization_id:
                 visit = self._fixed(block.appointment_id or block.id, block)
             else:
                 is_begun = fixed_before is not None and job.start_of(block.work_from) < fixed_before
-                visit = self._fixed(job.appointment.id, block) if is_begun else self._kept(job, block, agreed)
+                visit = self._fixed(job.appointment.id, block) if is_begun else self._kept(job, block, asked)
                 self._jobs[visit.id] = job
             self._visits[visit.id] = visit
             self._standing[visit.id] = block
@@ -261,7 +267,8 @@ class DayReader:
         """One more visit, for any technician who may, to start in one of the windows. Where its block
         stands in a calendar and was not kept, it is where the plan begins."""
         appointment = job.appointment
-        visit = asked_visit(self._session, job, windows, self._technician_ids)
+        declined = declined_by(self._session, appointment.id)
+        visit = asked_visit(job, windows, self._technician_ids, declined)
         visit = replace(visit, place=self._place(job.place))
         self._visits[visit.id] = visit
         self._jobs[visit.id] = job
@@ -281,7 +288,8 @@ class DayReader:
         shifts, shift_of_block = self._shifts()
         points = [Point(place.lat, place.lon) for place in self._places]
         travel = travel_provider(self._settings).matrix(points)
-        problem = Problem(tuple(self._visits.values()), tuple(shifts), travel)
+        weights = Weights(fairness_cents_per_h2=self._fairness_cents)
+        problem = Problem(tuple(self._visits.values()), tuple(shifts), travel, weights)
         return WorkingDay(
             problem=problem,
             plan=_standing_plan(problem, self._standing, shift_of_block),
@@ -307,10 +315,9 @@ class DayReader:
         place = self._place(Place(block.lat, block.lon))
         return fixed_visit(visit_id, block, place, self._technician_ids[block.technician_no])
 
-    def _kept(self, job: Job, block: CalendarBlock, agreed: set[str]) -> Visit:
+    def _kept(self, job: Job, block: CalendarBlock, asked: set[str]) -> Visit:
         fixed = self._fixed(job.appointment.id, block)
-        is_agreed = job.appointment.status is Status.DISPATCHED or job.appointment.id in agreed
-        return kept_visit(fixed, job, block, is_agreed, self._tolerance_s)
+        return kept_visit(fixed, job, block, job.appointment.id in asked, self._tolerance_s)
 
     def _shifts(self) -> tuple[list[Shift], dict[str, str]]:
         """The shifts, and the shift that each block belongs to."""
@@ -365,6 +372,7 @@ class DayReader:
             cents_per_h=engagement.pay_per_hour_cents or 0,
             cents_per_km=engagement.pay_per_km_cents or 0,
             cents_per_visit=engagement.pay_per_visit_cents or 0,
+            given_s=self._given_s.get(technician.no or 0, 0),
         )
 
 
@@ -379,10 +387,11 @@ def fixed_visit(visit_id: str, block: CalendarBlock, place: int, technician_id: 
     )
 
 
-def kept_visit(fixed: Visit, job: Job, block: CalendarBlock, is_agreed: bool, tolerance_s: int) -> Visit:
+def kept_visit(fixed: Visit, job: Job, block: CalendarBlock, is_asked: bool, tolerance_s: int) -> Visit:
     """A visit of ours that keeps its technician; it may move in time unless a person fixed that or it is under way.
-    fixed: the same as `fixed_visit`. is_agreed: with its technician, or asked of one now."""
+    fixed: the same as `fixed_visit`. is_asked: whether an answer of its technician is awaited."""
     appointment = job.appointment
+    is_agreed = is_asked or appointment.status is Status.DISPATCHED
     if appointment.pinned_time or appointment.status in (*UNDER_WAY, *ENDED):
         return fixed
     assert fixed.pin is not None
@@ -406,7 +415,6 @@ def _room(job: Job, work_from: int, is_agreed: bool, tolerance_s: int) -> TimeWi
 
 
 def narrowed(
-    session: Session,
     settings: Settings,
     read: WorkingDay,
     shift_id: str,
@@ -415,7 +423,7 @@ def narrowed(
     windows: Iterable[Window],
 ) -> WorkingDay:
     """One shift of what was read, and one more visit that stands nowhere, to start in one of the windows. technician:
-    whose shift it is, as locked; nothing of its calendar has changed since it was read."""
+    who may make it and whose shift it is, as locked; nothing of its calendar has changed since it was read."""
     shift = next(shift for shift in read.problem.shifts if shift.id == shift_id)
     routes = tuple(route for route in read.plan.routes if route.shift == shift_id)
     routed = [stop.visit for route in routes for stop in route.stops]
@@ -426,9 +434,8 @@ def narrowed(
         places.append(place)
         return len(places) - 1
 
-    asked = replace(
-        asked_visit(session, job, windows, {technician.no or 0: technician.id}), place=placed(job.place)
-    )
+    asked = asked_visit(job, windows, {technician.no or 0: technician.id})
+    asked = replace(asked, place=placed(job.place))
     visits = [replace(visit_of[id_], place=placed(read.places[visit_of[id_].place])) for id_ in routed]
     begin, end = (
         None if place is None else placed(read.places[place])
@@ -448,23 +455,31 @@ def narrowed(
     )
 
 
-def with_promised(settings: Settings, day: WorkingDay, plan: Plan, job: Job) -> WorkingDay:
-    """What a `narrowed` day is read as after `plan` was written and the visit promised: with rows of nobody's session.
-    Right as long as no other visit was moved."""
+def with_written(
+    session: Session, settings: Settings, day: WorkingDay, plan: Plan, promised: Job, retimed: Sequence[Job]
+) -> WorkingDay:
+    """What a `narrowed` day is read as after `plan` was written, with the visit that was promised and those that start
+    at another time for it: with rows of nobody's session."""
     (technician_id,) = day.technicians
     blocks = {visit_id: apart(day.blocks[visit_id]) for visit_id in _stops(plan, {technician_id})}
-    promised = Job(apart(job.appointment), apart(job.request), apart(job.service))
-    id_ = job.appointment.id
-    place = next(visit.place for visit in day.problem.visits if visit.id == id_)
-    fixed = fixed_visit(id_, blocks[id_], place, technician_id)
-    kept = kept_visit(fixed, promised, blocks[id_], False, settings.start_tolerance_s)
-    visits = tuple(kept if visit.id == id_ else visit for visit in day.problem.visits)
+    jobs = {
+        job.appointment.id: Job(apart(job.appointment), apart(job.request), apart(job.service))
+        for job in (promised, *retimed)
+    }
+    asked = _with_open_offer(session, [job.appointment.id for job in retimed]) if retimed else ()
+    place_of_visit = {visit.id: visit.place for visit in day.problem.visits}
+
+    def kept(id_: str) -> Visit:
+        fixed = fixed_visit(id_, blocks[id_], place_of_visit[id_], technician_id)
+        return kept_visit(fixed, jobs[id_], blocks[id_], id_ in asked, settings.start_tolerance_s)
+
+    visits = tuple(kept(visit.id) if visit.id in jobs else visit for visit in day.problem.visits)
     return replace(
         day,
         problem=replace(day.problem, visits=visits),
         plan=plan,
         technicians={technician_id: apart(day.technicians[technician_id])},
-        jobs=day.jobs | {id_: promised},
+        jobs=day.jobs | jobs,
         blocks=blocks,
     )
 
@@ -473,8 +488,12 @@ Row = TypeVar("Row", bound=SQLModel)
 
 
 def apart(row: Row) -> Row:
-    """A copy that no session knows."""
-    return type(row)(**row.model_dump())
+    """The row as no session knows it: a copy of what is loaded, made as a query makes it, where one does."""
+    if object_session(row) is None:
+        return row
+    copy: Row = manager_of_class(type(row)).new_instance()
+    copy.__dict__.update({name: value for name, value in row.__dict__.items() if not name.startswith("_sa_")})
+    return copy
 
 
 def load_standing(
@@ -508,7 +527,8 @@ def load_for_plan(
 ) -> tuple[WorkingDay, list[Job]]:
     """A territory's day to be planned anew: what is scheduled and agreed with nobody may change technician, what is
     unassigned joins unless several are asked about it now, all else is kept. Nothing begins before `now`, nothing that
-    begins before `freeze_before` moves. The jobs apart are those that may start at no time of that day."""
+    begins before `freeze_before` moves. Hours are spread over those who were given fewer in the `fairness_days` before.
+    The jobs apart are those that may start at no time of that day."""
     zone = ZoneInfo(territory.time_zone)
     range_ = local_day(day, zone)
     frozen = max(now, freeze_before or now)
@@ -520,7 +540,11 @@ def load_for_plan(
         if job.appointment.id not in asked
         and (job.appointment.scheduled_start is None or job.appointment.scheduled_start >= frozen)
     ]
-    reader = DayReader(session, settings, territory.organization_id, range_, leaving_from=now)
+    period = range_[0] - timedelta(days=settings.fairness_days), range_[0]
+    given_s = work_given_s(session, territory.organization_id, period)
+    reader = DayReader(
+        session, settings, territory.organization_id, range_, leaving_from=now, given_s=given_s
+    )
     reader.keep(except_=[job.appointment.id for job in jobs], fixed_before=frozen)
     hopeless = []
     for job in jobs:
@@ -530,6 +554,29 @@ def load_for_plan(
         else:
             hopeless.append(job)
     return reader.day(), hopeless
+
+
+def work_given_s(session: Session, organization_id: str, period: Window) -> dict[int, int]:
+    """Seconds of service and of travel to it that the organization planned with each technician in a period, by number,
+    for visits that stand or were done. What somebody was offered, declined or did for others is not in it."""
+    query = (
+        select(
+            Appointment.technician_no, func.sum(Service.duration_s + func.coalesce(Appointment.travel_s, 0))
+        )
+        .where(Appointment.service_request_id == ServiceRequest.id, ServiceRequest.service_id == Service.id)
+        .where(Appointment.organization_id == organization_id, Appointment.status != Status.CANCELLED)
+        .where(col(Appointment.scheduled_start) >= period[0], col(Appointment.scheduled_start) < period[1])
+        .group_by(col(Appointment.technician_no))
+    )
+    longest_s = int((period[1] - period[0]).total_seconds())
+    return {no: min(int(given_s), longest_s) for no, given_s in session.exec(query) if no is not None}
+
+
+def _beyond_least(given_s: Mapping[int, int], numbers: Iterable[int]) -> dict[int, int]:
+    """How much more each was given than whoever was given least: what is the same for all only makes travel dearer."""
+    all_s = {no: given_s.get(no, 0) for no in numbers}
+    least_s = min(all_s.values(), default=0)
+    return {no: own_s - least_s for no, own_s in all_s.items()}
 
 
 def plannable_windows(job: Job, day: date, zone: ZoneInfo, now: datetime) -> list[Window]:
@@ -593,6 +640,24 @@ def job_of(session: Session, appointment: Appointment) -> Job:
     return Job(appointment, request, session.get_one(Service, request.service_id))
 
 
+_ZONE_ALONE: Any = (Territory.organization_id, Territory.time_zone)
+_ASKED = (
+    select(Appointment, Service, Territory, Organization)
+    .where(ServiceRequest.id == bindparam("request_id"), Appointment.service_request_id == ServiceRequest.id)
+    .where(Service.id == ServiceRequest.service_id, Territory.id == ServiceRequest.territory_id)
+    .where(Organization.id == ServiceRequest.organization_id)
+    .options(load_only(*_ZONE_ALONE))
+)
+"""Made once: every question asks it."""
+
+
+def asked_job(session: Session, request: ServiceRequest) -> tuple[Job, Territory]:
+    """The visit of a request and its territory, in one query with its organization; who gets these rows from the
+    session later finds them there."""
+    appointment, service, territory, _ = session.exec(_ASKED, params={"request_id": request.id}).one()
+    return Job(appointment, request, service), territory
+
+
 def _working_people(
     session: Session, organization_id: str, technician_nos: Collection[int] | None, *, lock: bool = False
 ) -> list[tuple[Technician, Engagement]]:
@@ -609,15 +674,19 @@ def _working_people(
     return list(session.exec(query))
 
 
-def able_technicians(session: Session, job: Job) -> list[Technician]:
-    """Whose verified skills would do for the visit. Nobody else could be given it, so that nobody else's calendar has
-    to be read to place it."""
-    people = _working_people(session, job.appointment.organization_id, None)
-    required = job.service.required_skills
+def able_technicians(session: Session, job: Job) -> list[str]:
+    """The ids of those whose verified skills would do for the visit."""
+    query = (
+        select(Technician.id, Engagement.verified_skills)
+        .where(Engagement.technician_no == Technician.no, Engagement.status == EngagementStatus.ACTIVE)
+        .where(Engagement.organization_id == job.appointment.organization_id)
+        .order_by(col(Technician.no))
+    )
+    required = job.service.required_skills.items()
     return [
-        technician
-        for technician, engagement in people
-        if all(engagement.verified_skills.get(skill, 0) >= level for skill, level in required.items())
+        technician_id
+        for technician_id, verified in session.exec(query)
+        if all(verified.get(skill, 0) >= level for skill, level in required)
     ]
 
 
@@ -636,18 +705,22 @@ def _with_open_offer(session: Session, appointment_ids: Sequence[str]) -> set[st
     return set(session.exec(query))
 
 
-def _declined(session: Session, appointment_id: str) -> set[int]:
+_ASKED_FOR_MORE = exists().where(
+    col(OfferRound.appointment_id) == Offer.appointment_id,
+    col(OfferRound.status) == RoundStatus.RUNNING,
+    col(OfferRound.pay_cents) > Offer.pay_cents,
+)
+_DECLINED = select(Offer.technician_no).where(
+    Offer.appointment_id == bindparam("appointment_id"),
+    Offer.status == OfferStatus.DECLINED,
+    ~_ASKED_FOR_MORE,
+)
+
+
+def declined_by(session: Session, appointment_id: str) -> set[int]:
     """Who said no to a visit is not put down for that visit again, unless asked anew for more; it changes nothing for
     any other."""
-    asked_for_more = exists().where(
-        col(OfferRound.appointment_id) == appointment_id,
-        col(OfferRound.status) == RoundStatus.RUNNING,
-        col(OfferRound.pay_cents) > Offer.pay_cents,
-    )
-    query = select(Offer.technician_no).where(
-        Offer.appointment_id == appointment_id, Offer.status == OfferStatus.DECLINED, ~asked_for_more
-    )
-    return set(session.exec(query))
+    return set(session.exec(_DECLINED, params={"appointment_id": appointment_id}))
 
 
 def _begins_in(block: CalendarBlock, time: WorkingTime) -> bool:
@@ -798,17 +871,16 @@ def write_plan(session: Session, day: WorkingDay, plan: Plan, touched: Iterable[
     before = _stops(day.plan, touched_ids)
     after = _stops(plan, touched_ids)
     _require_unchanged(session, day, before.keys() | after.keys())
-    new = {visit_id: _block(day, technician_id, stop) for visit_id, (technician_id, stop) in after.items()}
-    same = {visit_id for visit_id, block in new.items() if _is_where(block, day.blocks.get(visit_id))}
-    leaving = (before.keys() | after.keys()) & day.blocks.keys() - same
+    new = {
+        visit_id: _block(day, technician_id, stop)
+        for visit_id, (technician_id, stop) in after.items()
+        if not _is_where(day, technician_id, stop)
+    }
+    leaving = (before.keys() | after.keys()) & day.blocks.keys() - (after.keys() - new.keys())
     left_behind = {day.blocks[visit_id].technician_no for visit_id in leaving}
     tell_changed(session, left_behind - {day.technicians[id_].no for id_ in touched_ids})
-    rewrite(
-        session,
-        [day.blocks[visit_id] for visit_id in sorted(leaving)],
-        [block for visit_id, block in new.items() if visit_id not in same],
-    )
-    day.blocks.update({visit_id: block for visit_id, block in new.items() if visit_id not in same})
+    rewrite(session, [day.blocks[visit_id] for visit_id in sorted(leaving)], new.values())
+    day.blocks.update(new)
     planned = [
         (_here(session, day.jobs[visit_id]), day.technicians[technician_id], stop)
         for visit_id, (technician_id, stop) in after.items()
@@ -868,11 +940,11 @@ def _block(day: WorkingDay, technician_id: str, stop: Stop) -> CalendarBlock:
     return block
 
 
-def _is_where(block: CalendarBlock, standing: CalendarBlock | None) -> bool:
-    return standing is not None and all(
-        getattr(block, name) == getattr(standing, name)
-        for name in ("technician_no", "busy_from", "work_from", "busy_to")
-    )
+def _is_where(day: WorkingDay, technician_id: str, stop: Stop) -> bool:
+    """Whether the calendar has the stop already."""
+    block, technician_no = day.blocks.get(stop.visit), day.technicians[technician_id].no
+    stands = block and (block.technician_no, block.busy_from, block.work_from, block.busy_to)
+    return stands == (technician_no, stop.start - stop.travel_s, stop.start, stop.end)
 
 
 def _here(session: Session, job: Job) -> Job:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 
@@ -106,13 +105,15 @@ def _profiles(
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a list of technicians is narrowed to. A skill counts where it is verified and not expired; for a pending
-    technician, of whom nothing is verified yet, what it states. near and within_m: from home, in a straight line."""
+    technician, of whom nothing is verified yet, what it states. expiring: those of whom a stated skill has expired or
+    expires within 30 days, or the others. near and within_m: from home, in a straight line."""
 
     status: EngagementStatus | None = None
     skill: str | None = None
     min_level: int = 1
     near: Place | None = None
     within_m: int | None = None
+    expiring: bool | None = None
 
 
 def find_profiles(session: Session, principal: Principal, wish: Wish, now: datetime) -> list[Profile]:
@@ -132,7 +133,8 @@ def find_profiles(session: Session, principal: Principal, wish: Wish, now: datet
             TechnicianSkill.level >= wish.min_level,
         )
     people = [(technician, [engagement]) for technician, engagement in session.exec(query)]
-    found = (p for p in _profiles(session, principal, people) if _is_able(p, wish, now))
+    profiles = _profiles(session, principal, people)
+    found = (p for p in profiles if _is_able(p, wish, now) and _runs_out(p, wish, now))
     return sorted(_measured(found, wish), key=order_of)
 
 
@@ -145,9 +147,15 @@ def order_of(profile: Profile) -> tuple[int, str, str]:
 def _is_able(profile: Profile, wish: Wish, now: datetime) -> bool:
     if wish.skill is None or profile.engagement.status is EngagementStatus.PENDING:
         return True
-    today = now.astimezone(ZoneInfo(profile.technician.time_zone)).date()
+    today = profile.technician.today(now)
     counting = profile.engagement.effective_skills(list(profile.skills), today)
     return counting.get(wish.skill, 0) >= wish.min_level
+
+
+def _runs_out(profile: Profile, wish: Wish, now: datetime) -> bool:
+    today = profile.technician.today(now)
+    found = any(skill.is_expired(today) or skill.expires_soon(today) for skill in profile.skills)
+    return wish.expiring in (None, found)
 
 
 def _measured(profiles: Iterable[Profile], wish: Wish) -> list[Profile]:

@@ -19,6 +19,7 @@ from dispatch.calendar import CalendarMoved, free
 from dispatch.database import transaction
 from dispatch.errors import Invalid, InvalidState, Unavailable
 from dispatch.events import Actor, record
+from dispatch.explaining import holders, note_moves
 from dispatch.placing import note_retimed
 from dispatch.plan_run import PlanRun, PlanStatus
 from dispatch.planning import (
@@ -348,8 +349,10 @@ def _apply_group(
     _require_fresh(day, before | after, solution["appointments"])
     _require_kept(day, before - after, solution["routes"])
     plan = replace(day.plan, routes=tuple(settled(day, shift, ids) for shift, ids in wanted.items()))
-    changed = write_plan(session, day, plan, group)
     own = {visit.id for visit in day.problem.visits if visit.pin is None}
+    had = holders(day)
+    changed = write_plan(session, day, plan, group)
+    note_moves(session, day, had, plan, own & (before | after), now)
     note_retimed(session, [visit for visit in changed if visit.id not in own], by, now)
     for appointment in changed:
         if appointment.id in own:

@@ -32,11 +32,6 @@ def require_right(session: Session, profile: Profile, *, change: bool = False) -
         raise InvalidState(profile.engagement.status.value, [EngagementStatus.ACTIVE.value])
 
 
-def today_of(technician: Technician, now: datetime) -> date:
-    """The date on the technician's wall."""
-    return now.astimezone(ZoneInfo(technician.time_zone)).date()
-
-
 def require_range(first: date, last: date) -> None:
     """Raises `Invalid` for a range of dates that is reversed or longer than 92 days, both ends included."""
     if last < first:

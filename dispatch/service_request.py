@@ -9,6 +9,8 @@ from sqlmodel import Field, SQLModel
 from dispatch.columns import enum_type
 from dispatch.ids import new_id
 
+LONGEST_NOTES = 4_000
+
 
 class Priority(StrEnum):
     LOW = "low"
@@ -32,7 +34,7 @@ class Source(StrEnum):
 
 class ServiceRequest(SQLModel, table=True):
     """earliest_start and due bound when work may start (UTC). external_id: the id of whoever sent it, unique within
-    the organization."""
+    the organization. follow_up_of: the request whose visit its technician wants followed by this one."""
 
     __tablename__ = "service_request"
     __table_args__ = (UniqueConstraint("organization_id", "external_id"),)
@@ -45,13 +47,16 @@ class ServiceRequest(SQLModel, table=True):
     lat: float
     lon: float
     address: str | None = Field(default=None, max_length=500)
-    notes: str | None = Field(default=None, max_length=4000)
+    notes: str | None = Field(default=None, max_length=LONGEST_NOTES)
     priority: Priority = Field(default=Priority.NORMAL, sa_type=enum_type(Priority))
     earliest_start: datetime | None = None
     due: datetime | None = None
     preferred_technician_no: int | None = Field(default=None, foreign_key="technician.no")
     source: Source = Field(default=Source.API, sa_type=enum_type(Source))
     external_id: str | None = Field(default=None, max_length=200)
+    follow_up_of: str | None = Field(
+        default=None, foreign_key="service_request.id", index=True, max_length=36
+    )
     cancelled_at: datetime | None = None
     created_at: datetime = Field(index=True)
     version: int = 1

@@ -71,6 +71,16 @@ class Settings(BaseSettings):
     start_tolerance_s: int = Field(
         1_800, ge=0, le=DAY_S, description="How far a plan may shift the start of an agreed visit."
     )
+    fairness_cents_per_h2: int = Field(
+        2,
+        ge=0,
+        le=1_000,
+        description="How much plans spread work: an hour costs twice this many cents more with a technician for each "
+        "hour that it was given more than another; 0 not at all. Beside it, an hour of travel costs 3000.",
+    )
+    fairness_days: int = Field(
+        28, ge=1, le=92, description="Days before the planned one whose hours are to be spread evenly."
+    )
     channel: Literal["log", "directory", "smtp", "apprise"] = Field(
         "log",
         description="How customers are told: log (sends nothing), directory (a file each in DATA_DIR/outbox, for a "
@@ -101,6 +111,12 @@ class Settings(BaseSettings):
         ge=1,
         le=3_660,
         description="Days after which what customers were told is forgotten, once the visit is over.",
+    )
+    decision_days: int = Field(
+        365,
+        ge=1,
+        le=3_660,
+        description="Days after which decisions about technicians are forgotten, once a review of them is answered.",
     )
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), description="Networks, comma-separated, that webhooks may reach although they are private."

@@ -5,7 +5,7 @@ A slot is a window, not a person. It is found by the same insertion engine that 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -13,30 +13,25 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from itsdangerous import BadSignature, Signer
-from sqlalchemy.orm import load_only
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from dispatch.appointment import Appointment, Status
 from dispatch.calendar import discreet, epoch
-from dispatch.catalogue import Service
 from dispatch.errors import Invalid, InvalidSlot, SlotExpired
 from dispatch.organization import Organization
 from dispatch.planning import (
     Job,
     Window,
-    WorkingDay,
     able_technicians,
-    load_standing,
-    range_of,
+    asked_job,
     requested_windows,
     slot_windows,
 )
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
 from dispatch.standing import Opening, calendars_of
-from dispatch.technician import Technician
 from dispatch.territory import Territory
-from optimizer import Insertion, Reason, Recommendation, recommend
+from optimizer import Insertion, Obstacles, Reason
 
 MOST_DAYS = 14
 USUAL_DAYS = 7
@@ -96,24 +91,10 @@ def slots_for(
     limit: int | None,
 ) -> Slots:
     """`find_slots` for a request; by default from today on in its territory, and seven days."""
-    job, territory = _asked(session, request)
+    job, territory = asked_job(session, request)
     first = from_ or territory.today(now)
     last = to or first + timedelta(days=USUAL_DAYS - 1)
     return find_slots(session, settings, job, first, last, now, limit)
-
-
-def _asked(session: Session, request: ServiceRequest) -> tuple[Job, Territory]:
-    """What a search looks at, in one query; who gets these rows from the session later finds them there."""
-    zone_alone: Any = (Territory.organization_id, Territory.time_zone)
-    query = (
-        select(Appointment, Service, Territory, Organization)
-        .where(ServiceRequest.id == request.id, Appointment.service_request_id == ServiceRequest.id)
-        .where(Service.id == ServiceRequest.service_id, Territory.id == ServiceRequest.territory_id)
-        .where(Organization.id == ServiceRequest.organization_id)
-        .options(load_only(*zone_alone))
-    )
-    appointment, service, territory, _ = session.exec(query).one()
-    return Job(appointment, request, service), territory
 
 
 def find_slots(
@@ -168,57 +149,44 @@ def _windows(job: Job, day: date, zone: ZoneInfo, now: datetime) -> list[Window]
     return requested_windows(job, slot_windows(job.service, day, zone), _earliest(job, now))
 
 
-def _recommended(
-    session: Session,
-    settings: Settings,
-    job: Job,
-    windows: list[Window],
-    zone: ZoneInfo,
-) -> tuple[WorkingDay, Recommendation]:
-    """The calendars as they stand, and where the visit could go in them, best first."""
-    standing = load_standing(
-        session,
-        settings,
-        job.appointment.organization_id,
-        range_of(windows, zone),
-        asking=job,
-        windows=windows,
-    )
-    asked = job.windows_at_place(windows)
-    return standing, recommend(standing.problem, standing.plan, job.appointment.id, asked)
-
-
 def _none(
     session: Session,
     settings: Settings,
     job: Job,
-    days: list[date],
+    days: Sequence[date],
     zone: ZoneInfo,
     now: datetime,
 ) -> Slots:
     """Why nobody can come on any of the days, also of those who are not able, and what would help."""
+    asked = [_windows(job, day, zone, now) for day in days]
+    calendars = calendars_of(session, job.appointment.organization_id)
+    obstacles = iter(
+        calendars.obstacles(session, settings, job, [windows for windows in asked if windows], zone)
+    )
     able = able_technicians(session, job)
     reasons: dict[tuple[str, str], Reason] = {}
     would_fit: dict[tuple[str, str], Reason] = {}
-    for day in days:
-        grid = slot_windows(job.service, day, zone)
-        windows = requested_windows(job, grid, _earliest(job, now))
-        if not windows:
-            reason = _no_window(grid, _earliest(job, now))
-            reasons[reason.code, reason.detail] = reason
-            continue
-        standing, found = _recommended(session, settings, job, windows, zone)
-        kept = [KEPT_FOR_EMERGENCIES] if found.insertions else []
-        told = [*kept, *found.reasons, *_idle(standing, able)]
+    for day, windows in zip(days, asked, strict=True):
+        if windows:
+            told, helps = _why_not(next(obstacles), able)
+        else:
+            told, helps = [_no_window(slot_windows(job.service, day, zone), _earliest(job, now))], ()
         reasons |= {(reason.code, reason.detail): reason for reason in told}
-        would_fit |= {(reason.code, reason.detail): reason for reason in found.would_fit_if}
+        would_fit |= {(reason.code, reason.detail): reason for reason in helps}
     return Slots((), tuple(reasons.values()), tuple(would_fit.values()))
 
 
-def _idle(standing: WorkingDay, able: list[Technician]) -> list[Reason]:
+def _why_not(obstacles: Obstacles, able: Sequence[str]) -> tuple[list[Reason], Sequence[Reason]]:
+    """Of a day, and what would help."""
+    fitting = obstacles.fitting()
+    kept = [KEPT_FOR_EMERGENCIES] if fitting else []
+    told = [*kept, *obstacles.reasons(fitting), *_idle(obstacles.working, able)]
+    return told, () if fitting else obstacles.would_fit_if()
+
+
+def _idle(working: Set[str], able: Sequence[str]) -> list[Reason]:
     """Those who could and do not work then, where others do."""
-    working = {shift.technician for shift in standing.problem.shifts}
-    idle = tuple(technician.id for technician in able if technician.id not in working)
+    idle = tuple(technician for technician in able if technician not in working)
     return [Reason("no_shift", "do not work then", idle)] if idle and working else []
 
 

@@ -13,21 +13,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from threading import Lock
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, func
-from sqlmodel import Session, select
+from sqlalchemy import Engine, bindparam, func, union_all
+from sqlmodel import Session, col, select
 
 from dispatch.catalogue import Service
-from dispatch.planning import DayReader, Job, Window, WorkingDay, asked_visit, travel_provider
+from dispatch.planning import (
+    DayReader,
+    Job,
+    Window,
+    WorkingDay,
+    asked_visit,
+    declined_by,
+    range_of,
+    travel_provider,
+)
 from dispatch.service_request import Priority
 from dispatch.settings import Settings
 from dispatch.shift import LONGEST_DERIVED
 from dispatch.technician import Engagement, EngagementStatus, Technician
-from optimizer import Insertion, Plan, Shift, TimeWindow, Visit
+from optimizer import Insertion, Obstacles, Plan, Shift, TimeWindow, Visit
 from optimizer.standing import StandingRoutes, Ways
 from optimizer.travel import Place as Point
 from optimizer.travel import ground_points
@@ -107,12 +117,33 @@ class _Day:
             self.owner[shift.id], self.source[shift.id] = no, read
             self.foreign[shift.id] = tuple(visit_id not in read.jobs for visit_id in stops.get(shift.id, []))
 
+    def touching(self, range_: Window) -> list["_Standing"]:
+        """The shifts whose hours touch a range."""
+        all_hours = (self.source[shift_id].hours[shift_id] for shift_id in self.owner)
+        return [
+            _Standing(hours.technician_no, hours.starts_at, self.routes, hours.id)
+            for hours in all_hours
+            if hours.overlaps(*range_)
+        ]
+
     def openings(self, asked: "_Asked") -> Iterator[Opening]:
         """For each window that some shift of this day can keep, the cheapest."""
         for found in self.routes.cheapest(asked.visit, asked.at, asked.opens, asked.closes, asked.ways):
             beside = self.foreign[found.shift][max(0, found.position - 1) : found.position + 1]
             hours = self.routes.shift(found.shift).window
             yield Opening(found.window, found, self.owner[found.shift], hours, any(beside))
+
+
+_NOBODY = _Day()
+
+
+class _Standing(NamedTuple):
+    """A shift, and the routes among which it is. In order of the technicians, of one in that of time."""
+
+    technician_no: int
+    starts_at: datetime
+    routes: StandingRoutes
+    shift_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,29 +227,74 @@ class Calendars:
         dates: Sequence[date],
     ) -> Iterator[tuple["_Day", _Asked]]:
         """The days to ask, and what to ask them. In whose calendar the visit stands is asked without it, apart."""
-        whole = (windows[0][0], max(end for _, end in windows))
-        visit = asked_visit(session, job, [whole], self._technician_ids)
-        instants = np.array([(job.at_place_from(start), job.at_place_from(end)) for start, end in windows])
-        at, ways = ground_points([Point(job.place.lat, job.place.lon)]), travel_provider(settings).ways
-        asked = _Asked(visit, at, instants[:, 0].copy(), instants[:, 1].copy(), ways)
-        own = job.appointment.technician_no
-        if own is not None and own in self._technician_ids:
-            read = self._reader(session, settings, dates, [own])
-            read.keep(except_=[job.appointment.id])
-            day, without = read.day(), _Day()
-            without.put(day, [shift for on in dates for shift in _beginning(day, on)])
+        asked = self._asked(session, settings, job, windows)
+        own, without = self._without(session, settings, job, dates)
+        if own is not None:
             yield without, asked
-            excluded = visit.excluded | {self._technician_ids[own]}
-            asked = replace(asked, visit=replace(visit, excluded=excluded))
+            excluded = asked.visit.excluded | {self._technician_ids[own]}
+            asked = replace(asked, visit=replace(asked.visit, excluded=excluded))
         for on in dates:
             yield self._days[on], asked
 
+    def _asked(self, session: Session, settings: Settings, job: Job, windows: Sequence[Window]) -> _Asked:
+        whole = (windows[0][0], max(end for _, end in windows))
+        declined = declined_by(session, job.appointment.id)
+        visit = asked_visit(job, [whole], self._technician_ids, declined)
+        instants = np.array([(job.at_place_from(start), job.at_place_from(end)) for start, end in windows])
+        at, ways = ground_points([Point(job.place.lat, job.place.lon)]), travel_provider(settings).ways
+        return _Asked(visit, at, instants[:, 0].copy(), instants[:, 1].copy(), ways)
+
+    def _without(
+        self, session: Session, settings: Settings, job: Job, dates: Sequence[date]
+    ) -> tuple[int | None, _Day]:
+        """In whose calendar the visit stands, by number, and the shifts of that calendar on these days without it."""
+        own = job.appointment.technician_no
+        if own is None or own not in self._technician_ids:
+            return None, _NOBODY
+        read = self._reader(session, settings, dates, [own])
+        read.keep(except_=[job.appointment.id])
+        day, without = read.day(), _Day()
+        without.put(day, [shift for on in dates for shift in _beginning(day, on)])
+        return own, without
+
+    def obstacles(
+        self,
+        session: Session,
+        settings: Settings,
+        job: Job,
+        days: Sequence[Sequence[Window]],
+        zone: ZoneInfo,
+    ) -> list[Obstacles]:
+        """For each local day what keeps the visit out of the shifts that touch it. days: the windows of each, at least
+        one, in order of time. Where the visit stands already it counts as removed."""
+        ranges = [range_of(windows, zone) for windows in days]
+        dates = sorted({on for range_ in ranges for on in _dates([range_])})
+        if not dates:
+            return []
+        with self._lock, _apart(session) as reading:
+            self._read(reading, settings, dates)
+            asked = self._asked(reading, settings, job, [window for windows in days for window in windows])
+            own, without = self._without(reading, settings, job, dates)
+            ends = np.cumsum([len(windows) for windows in days])
+            opens, closes = np.split(asked.opens, ends), np.split(asked.closes, ends)
+            return [
+                _obstacles(
+                    self._touching(range_, own, without), replace(asked, opens=opens[at], closes=closes[at])
+                )
+                for at, range_ in enumerate(ranges)
+            ]
+
+    def _touching(self, range_: Window, own: int | None, without: _Day) -> list[_Standing]:
+        """The shifts that touch a range, in order: of the technician `own` those of `without`."""
+        others = [shift for on in _dates([range_]) for shift in self._days[on].touching(range_)]
+        return sorted(
+            without.touching(range_) + [shift for shift in others if shift.technician_no != own],
+            key=lambda shift: (shift.technician_no, shift.starts_at),
+        )
+
     def _read(self, session: Session, settings: Settings, dates: Sequence[date]) -> None:
         """Brings these days up to date."""
-        stamps, catalogue = (
-            _stamps(session, self._organization_id),
-            _catalogue(session, self._organization_id),
-        )
+        stamps, catalogue = _stamps(session, self._organization_id)
         if catalogue != self._catalogue:
             self._days.clear()
             self._catalogue = catalogue
@@ -229,7 +305,8 @@ class Calendars:
             day.forget(gone)
         known = sorted(on for on, day in self._days.items() if day.stamps)
         for on in dates:
-            self._days.setdefault(on, _Day())
+            if on not in self._days:
+                self._days[on] = _Day()
             self._days.move_to_end(on)
         for run in _runs(known):
             self._read_all(session, settings, run, self._changed(set(run) & set(dates), stamps), stamps)
@@ -306,25 +383,27 @@ def _apart(session: Session) -> Iterator[Session]:
         yield apart
 
 
-def _stamps(session: Session, organization_id: str) -> dict[int, int]:
-    """By number, of everybody whom the organization has engaged and not suspended."""
-    query = select(Technician.no, Technician.calendar_stamp).where(
+_STAMPS = union_all(
+    select(col(Technician.no), col(Technician.calendar_stamp)).where(
         Engagement.technician_no == Technician.no,
-        Engagement.organization_id == organization_id,
+        Engagement.organization_id == bindparam("organization_id"),
         Engagement.status == EngagementStatus.ACTIVE,
-    )
-    rows: Sequence[tuple[int, int]] = session.connection().execute(query).tuples().all()
-    return dict(rows)
+    ),
+    select(-func.count(), func.coalesce(func.sum(Service.version), 0)).where(
+        Service.organization_id == bindparam("organization_id")
+    ),
+)
+"""Of the calendars, and as the row of a number below one the count of the services and the sum of their versions."""
 
 
-def _catalogue(session: Session, organization_id: str) -> tuple[int, int]:
-    """Another whenever a service is, by whose buffers its visits may be moved."""
-    count, versions = session.exec(
-        select(func.count(), func.coalesce(func.sum(Service.version), 0)).where(
-            Service.organization_id == organization_id
-        )
-    ).one()
-    return count, versions
+def _stamps(session: Session, organization_id: str) -> tuple[dict[int, int], tuple[int, int]]:
+    """By number, of everybody whom the organization has engaged and not suspended; and of its catalogue: another
+    whenever a service is, by whose buffers its visits may be moved."""
+    rows = session.connection().execute(_STAMPS, {"organization_id": organization_id}).tuples().all()
+    stamps = dict(rows)
+    catalogue = next((no, sum_) for no, sum_ in rows if no <= 0)
+    del stamps[catalogue[0]]
+    return stamps, catalogue
 
 
 def _dates(windows: Sequence[Window]) -> list[date]:
@@ -351,6 +430,11 @@ def _midnight(at: date) -> datetime:
 
 def _beginning(day: WorkingDay, at: date) -> list[Shift]:
     return [shift for shift in day.problem.shifts if day.hours[shift.id].starts_at.date() == at]
+
+
+def _obstacles(shifts: Sequence[_Standing], asked: _Asked) -> Obstacles:
+    together = StandingRoutes.of([(shift.routes, shift.shift_id) for shift in shifts])
+    return together.obstacles(asked.visit, asked.at, asked.opens, asked.closes, asked.ways)
 
 
 def _cheapest(parts: Iterable[tuple[_Day, _Asked]]) -> list[Opening]:

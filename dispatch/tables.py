@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from dispatch.acceptance import AcceptanceTraining
 from dispatch.appointment import Appointment
 from dispatch.calendar import CalendarBlock
+from dispatch.calendar_feed import CalendarFeed
 from dispatch.catalogue import Service
 from dispatch.customer import Customer
 from dispatch.decision import Decision
@@ -19,9 +20,11 @@ from dispatch.offer import Offer
 from dispatch.offer_round import OfferRound
 from dispatch.organization import Organization
 from dispatch.outbox import Notification
+from dispatch.pay import FormerPay
 from dispatch.plan_run import PlanRun
 from dispatch.position import Position
 from dispatch.promise import Promise
+from dispatch.proof import Proof
 from dispatch.review import Review
 from dispatch.service_request import ServiceRequest
 from dispatch.shift import Availability, Shift
@@ -37,11 +40,13 @@ TABLES = (
     Appointment,
     Availability,
     CalendarBlock,
+    CalendarFeed,
     Customer,
     Decision,
     Engagement,
     Event,
     Feedback,
+    FormerPay,
     GazetteerEntry,
     GazetteerRoad,
     GazetteerRoadWord,
@@ -57,6 +62,7 @@ TABLES = (
     Position,
     Promise,
     Review,
+    Proof,
     Service,
     ServiceRequest,
     Shift,

@@ -4,8 +4,9 @@ The person, home, skills and calendar are one; status, kind, pay and verified sk
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import JSON, BigInteger, UniqueConstraint
 from sqlmodel import Field, Session, SQLModel, col, select
@@ -41,8 +42,8 @@ class Kind(StrEnum):
 
 class Technician(SQLModel, table=True):
     """no: the number by which the calendar rule knows it. max_travel_m: how far from home it goes to a visit.
-    calendar_version: raised by every change of its calendar. calendar_stamp: written by the database alone, another
-    whenever anything changes by which slots are found in the calendar."""
+    on_duty_since: while on duty. calendar_version: raised by every change of its calendar. calendar_stamp: written by
+    the database alone, another whenever anything changes by which slots are found in the calendar."""
 
     no: int | None = Field(default=None, primary_key=True)
     id: str = Field(default_factory=new_id, unique=True, max_length=36)
@@ -57,6 +58,7 @@ class Technician(SQLModel, table=True):
     time_zone: str = Field(max_length=64)
     vehicle: str | None = Field(default=None, max_length=100)
     duty: Duty = Field(default=Duty.OFF_DUTY, sa_type=enum_type(Duty))
+    on_duty_since: datetime | None = None
     calendar_version: int = 1
     calendar_stamp: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     created_at: datetime
@@ -65,6 +67,14 @@ class Technician(SQLModel, table=True):
     @property
     def first_name(self) -> str:
         return self.name.split()[0]
+
+    def today(self, now: datetime) -> date:
+        """The date on its wall."""
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+EXPIRES_SOON = timedelta(days=30)
+"""So long before its last day a certificate is said to run out."""
 
 
 class TechnicianSkill(SQLModel, table=True):
@@ -76,6 +86,13 @@ class TechnicianSkill(SQLModel, table=True):
     skill: str = Field(primary_key=True, max_length=64)
     level: int
     expires_on: date | None = None
+
+    def is_expired(self, on: date) -> bool:
+        return self.expires_on is not None and self.expires_on < on
+
+    def expires_soon(self, on: date) -> bool:
+        """Whether it still counts that day, and after the next 30 no more."""
+        return self.expires_on is not None and on <= self.expires_on <= on + EXPIRES_SOON
 
 
 class Engagement(SQLModel, table=True):
@@ -129,7 +146,7 @@ class Engagement(SQLModel, table=True):
         return {
             skill.skill: min(skill.level, self.verified_skills[skill.skill])
             for skill in stated
-            if skill.skill in self.verified_skills and (skill.expires_on is None or skill.expires_on >= on)
+            if skill.skill in self.verified_skills and not skill.is_expired(on)
         }
 
 

@@ -170,7 +170,8 @@ def _eta(
     zone: ZoneInfo,
     now: datetime,
 ) -> Interval | None:
-    """From the position on the way, else from the plan; on the day only. In whole minutes: nobody knows better."""
+    """From the position on the way, else from the plan, and not before the technician says; on the day only. In whole
+    minutes: nobody knows better."""
     if appointment.scheduled_start is None:
         return None
     if appointment.scheduled_start.astimezone(zone).date() != now.astimezone(zone).date():
@@ -180,6 +181,7 @@ def _eta(
         points = [Point(position.lat, position.lon), Point(request.lat, request.lon)]
         travel_s = int(travel_provider(settings).matrix(points).duration_s[0, 1])
         expected = now + timedelta(seconds=travel_s)
+    expected = max(expected, appointment.expected_start or expected)
     earliest = max(now, appointment.window_start or now) if position is None else now
     return _minute(max(earliest, expected - ETA_MARGIN)), _minute(expected + ETA_MARGIN)
 

@@ -6,7 +6,7 @@ plan = solve(Problem(visits, shifts, travel), time_limit_s=5, seed=0)
 
 from optimizer.check import Violation, check
 from optimizer.exact import Exact, solve_exact
-from optimizer.insertion import Insertion, PreparedRoutes, Recommendation, recommend
+from optimizer.insertion import Insertion, Obstacles, PreparedRoutes, Recommendation, recommend
 from optimizer.plan import BreakTaken, Epoch, Merge, Plan, Progress, Reason, Route, Stop, Unserved
 from optimizer.problem import (
     UNREACHABLE,
@@ -41,6 +41,7 @@ __all__ = [
     "InvalidPlace",
     "InvalidProblem",
     "Merge",
+    "Obstacles",
     "Order",
     "Pin",
     "Place",

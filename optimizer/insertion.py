@@ -5,8 +5,9 @@ windows, those pinned in time not at all. The check of each position is exact an
 the solver's.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,11 @@ from optimizer.arrays import (
     cents,
     windows_of,
 )
-from optimizer.eligibility import UNLIMITED, Fleet, broken_rules, grouped, reason_for, rules_for
+from optimizer.eligibility import UNLIMITED, Fleet, Mask, broken_rules, grouped, reason_for, rules_for
 from optimizer.kernel import allocating_kernel, inner_kernel, int64, kernel
 from optimizer.links import PlannedLinks, Tied, has_links, served_with
 from optimizer.plan import Plan, Reason, ReasonCode
-from optimizer.problem import UNREACHABLE, InvalidProblem, Problem, TimeWindow, Visit
+from optimizer.problem import UNREACHABLE, InvalidProblem, Problem, TimeWindow, Visit, Weights
 from optimizer.schedule import (
     Routes,
     detour,
@@ -223,6 +224,7 @@ def nearest_misses(
     the shift has a longest duration, of which it is not known."""
     first = np.empty(arrays.pauses.shape[1] + 1, np.int64)
     last = np.empty_like(first)
+    onward, inward = arrays.leg[place], arrays.leg_to[place]
     misses[:] = NEVER
     for shift in range(len(allowed)):
         work = arrays.shift[shift]
@@ -230,11 +232,13 @@ def nearest_misses(
             continue
         for k in range(routes.row[shift].length + 1):
             origin, destination = routes.node[shift, k].place, routes.node[shift, k + 1].place
-            in_s, out_s = int64(arrays.leg[origin, place, 0]), int64(arrays.leg[place, destination, 0])
-            seconds, metres = detour(arrays, routes, shift, k, place)
-            if routes.row[shift].travel_s + seconds > work.max_travel_s:
-                continue
-            over_m = routes.row[shift].travel_m + metres - work.max_travel_m
+            in_s, out_s = int64(inward[origin, 0]), int64(onward[destination, 0])
+            over_m = 0
+            if work.far:
+                seconds, metres = detour(arrays, routes, shift, k, place)
+                if routes.row[shift].travel_s + seconds > work.max_travel_s:
+                    continue
+                over_m = routes.row[shift].travel_m + metres - work.max_travel_m
             ready, latest = routes.ready[shift, k], routes.latest[shift, k + 1]
             span_of_starts(ready, latest, arrays.pauses[shift], work.breaks, in_s, out_s, first, last)
             for b in range(work.breaks + 1):
@@ -256,11 +260,10 @@ def _note_misses(misses: Ints, earliest: int, latest: int, over_m: int, opens: I
 
 @dataclass(frozen=True)
 class Question:
-    """A visit to be placed. broken: see `eligibility.broken_rules`. opens, closes: its windows, cut to
-    what its links leave. assign: ticks by shift. tied: what these are."""
+    """A visit to be placed. broken: see `eligibility.broken_rules`. assign: ticks by shift. opens, closes: its windows,
+    cut to what its links leave. tied: what these are."""
 
     visit: Visit
-    windows: tuple[TimeWindow, ...]
     broken: NDArray[np.int8]
     assign: Ints
     service_s: Ints
@@ -269,9 +272,239 @@ class Question:
     closes: Ints
     tied: Tied | None = None
 
+    @classmethod
+    def of(
+        cls,
+        visit: Visit,
+        fleet: Fleet,
+        weights: Weights,
+        windows: tuple[Ints, Ints],
+        goods: int,
+        tied: Tied | None = None,
+    ) -> "Question":
+        """windows: the first instants and the last. goods: how many kinds there are."""
+        if tied is not None:
+            visit = replace(visit, excluded=visit.excluded | tied.technicians)
+            windows = tied.cut(*windows)
+        return cls(
+            visit=visit,
+            broken=broken_rules(visit, fleet),
+            assign=assignment_ticks(visit, fleet, weights, None),
+            service_s=fleet.service_s(visit),
+            load=np.array(visit.load or (0,) * goods, np.int64),
+            opens=windows[0],
+            closes=windows[1],
+            tied=tied,
+        )
+
     @property
-    def allowed(self) -> NDArray[np.bool_]:
+    def allowed(self) -> Mask:
         return self.broken < 0
+
+    def barred_by(self, *codes: ReasonCode) -> Mask:
+        """The shifts for which one of these rules is the first that is broken."""
+        rules = [index for index, (code, _) in enumerate(rules_for(self.visit)) if code in codes]
+        return np.isin(self.broken, rules)
+
+
+Placed = tuple[Indices, Ints, Ints]
+"""Node (-1 for none), start and ticks of the cheapest insertion, each [shifts, windows]."""
+
+
+def place(arrays: ProblemArrays, routes: Routes, question: Question, allowed: Mask) -> Placed:
+    """Of the shifts that are `allowed`, but for those that are `timed`."""
+    shape = (len(allowed), len(question.opens))
+    node, start, ticks = np.empty(shape, np.int32), np.empty(shape, np.int64), np.empty(shape, np.int64)
+    insertions(
+        arrays,
+        routes,
+        allowed,
+        question.assign,
+        question.visit.place,
+        question.service_s,
+        question.load,
+        question.opens,
+        question.closes,
+        node,
+        start,
+        ticks,
+    )
+    return node, start, ticks
+
+
+@dataclass(frozen=True)
+class Hurdle:
+    """What keeps the visit out of some shifts. bars: which. nearness: how close they come to taking it, higher is
+    closer. by: how far each is off."""
+
+    bars: Mask
+    nearness: int
+    reason: Reason
+    by: Ints | None = None
+
+    def told(self, shift: int, technician: str) -> Reason:
+        by = self.reason.by if self.by is None else int(self.by[shift])
+        return Reason(self.reason.code, self.reason.detail, (technician,), by)
+
+
+@dataclass(frozen=True, eq=False)
+class Obstacles:
+    """What keeps a visit out of routes in which it is not, and which single changes would let it in. place: where it
+    fits, as the function of that name."""
+
+    fleet: Fleet
+    arrays: ProblemArrays
+    routes: Routes
+    question: Question
+    place: Callable[[ProblemArrays, Routes, Question, Mask], Placed] = place
+
+    @property
+    def working(self) -> Set[str]:
+        """The technicians who have a shift here."""
+        return self.fleet.code_of_technician.keys()
+
+    def fitting(self) -> frozenset[str]:
+        """The technicians whom nothing keeps from it."""
+        fits = self._fits(self.question.allowed)
+        return frozenset(self.fleet.shifts[shift].technician for shift in np.flatnonzero(fits).tolist())
+
+    def fits_alone(self, allowed: Mask) -> Mask:
+        """Which of these shifts could serve the visit if they had nothing else to do."""
+        return self._fits(allowed, routes=empty_routes(self.arrays, 1))
+
+    def _fits(self, allowed: Mask, arrays: ProblemArrays | None = None, routes: Routes | None = None) -> Mask:
+        """Whether a shift could serve the visit, by other arrays or routes where they are given."""
+        node, _, _ = self.place(arrays or self.arrays, routes or self.routes, self.question, allowed)
+        return np.asarray((node >= 0).any(axis=1), np.bool_)
+
+    def reasons(self, fitting: Set[str]) -> tuple[Reason, ...]:
+        """Why nobody but the technicians in `fitting` can: one reason each, that of the shift that comes
+        closest."""
+        hurdles = self._hurdles()
+        first = np.argmax(np.array([hurdle.bars for hurdle in hurdles]), axis=0)
+        by_calendar = np.array([hurdle.nearness for hurdle in hurdles])[first]
+        nearness = np.where(self.question.allowed, by_calendar, 0).tolist()
+        closest: dict[str, int] = {}
+        for shift, work in enumerate(self.fleet.shifts):
+            known = closest.get(work.technician)
+            if work.technician not in fitting and (known is None or nearness[shift] > nearness[known]):
+                closest[work.technician] = shift
+        told = (self._told(shift, hurdles[first[shift]]) for shift in closest.values())
+        return (*self._nobody_there(), *grouped(told))
+
+    def _told(self, shift: int, hurdle: Hurdle) -> Reason:
+        rule = int(self.question.broken[shift])
+        if rule >= 0:
+            return reason_for(self.question.visit, self.fleet, shift, rule)
+        return hurdle.told(shift, self.fleet.shifts[shift].technician)
+
+    def _hurdles(self) -> tuple[Hurdle, ...]:
+        """What in their calendars keeps it out of shifts that may serve it. The first that bars a shift is its reason;
+        the last bars all."""
+        question, shift = self.question, self.arrays.shift
+        tied = None if question.tied is None else question.tied.reason
+        over = self.routes.row["length"] + 1 - shift["max_visits"]
+        overload = (self.routes.load + question.load - self.arrays.capacity).max(axis=1, initial=0)
+        over_m, off_s = self._misses[:, 2], self._misses[:, :2].min(axis=1)
+        return (
+            Hurdle(~self._meets(), 1, tied or Reason("no_shift", "does not work at that time")),
+            Hurdle(over > 0, 3, Reason("visit_cap", "has all the visits of a shift"), over),
+            Hurdle(overload > 0, 3, Reason("capacity", "has no room left in the van"), overload),
+            Hurdle(
+                over_m < NEVER, 4, Reason("travel_cap", "would travel too far in all (metres over)"), over_m
+            ),
+            Hurdle(
+                off_s < NEVER, 5, Reason("window", "is free outside the window only (seconds off)"), off_s
+            ),
+            Hurdle(np.ones(len(shift), np.bool_), 2, Reason("no_time", "has no time left")),
+        )
+
+    def _meets(self) -> Mask:
+        """The shifts whose hours, without overtime, touch a window."""
+        shift, question = self.arrays.shift, self.question
+        begins_in_time = question.opens <= shift["overtime_from"][:, None]
+        ends_in_time = question.closes >= shift["start"][:, None]
+        return np.asarray((begins_in_time & ends_in_time).any(axis=1), np.bool_)
+
+    def _nobody_there(self) -> Iterable[Reason]:
+        """The pinned or required technicians that have no shift, or all."""
+        visit = self.question.visit
+        named = visit.required if visit.pin is None else {visit.pin.technician}
+        absent = tuple(sorted(name for name in named if name not in self.fleet.code_of_technician))
+        if absent:
+            yield Reason("no_shift", "has no shift", absent)
+        elif not self.fleet.shifts:
+            yield Reason("no_shift", "nobody works")
+
+    @cached_property
+    def _misses(self) -> Ints:
+        """See `nearest_misses`."""
+        misses, question = np.empty((len(self.fleet.shifts), 3), np.int64), self.question
+        nearest_misses(
+            self.arrays,
+            self.routes,
+            question.allowed,
+            question.visit.place,
+            question.service_s,
+            question.load,
+            question.opens,
+            question.closes,
+            misses,
+        )
+        return misses
+
+    def would_fit_if(self) -> tuple[Reason, ...]:
+        """Single changes, each of which would make room for a visit that fits nowhere; the least of its
+        kind. Nothing for a linked visit, for which one change is seldom enough."""
+        if self.question.tied is not None:
+            return ()
+        misses = self._misses
+        return tuple(
+            reason
+            for reason in (
+                self._least(misses[:, 0], "window", "the window ended that many seconds later"),
+                self._least(misses[:, 1], "window", "the window began that many seconds earlier"),
+                self._least(misses[:, 2], "travel_cap", "that many metres more of travel were allowed"),
+                self._with_one_visit_more(),
+                self._with_wider_radius(),
+                self._with_one_more_technician(),
+            )
+            if reason is not None
+        )
+
+    def _least(self, misses: Ints, code: ReasonCode, detail: str) -> Reason | None:
+        if not len(misses) or misses.min() >= NEVER:
+            return None
+        who = tuple(
+            dict.fromkeys(self.fleet.shifts[s].technician for s in np.flatnonzero(misses == misses.min()))
+        )
+        return Reason(code, detail, who, int(misses.min()))
+
+    def _with_one_visit_more(self) -> Reason | None:
+        caps = self.arrays.shift["max_visits"]
+        full = self.question.allowed & (self.routes.row["length"] == caps)
+        shift = self.arrays.shift.copy()
+        shift["max_visits"] += 1
+        fits = self._fits(full, arrays=self.arrays._replace(shift=shift))
+        return self._least(np.where(fits, 1, NEVER), "visit_cap", "that many visits more were allowed")
+
+    def _with_wider_radius(self) -> Reason | None:
+        fits = self._fits(self.question.barred_by("outside_radius"))
+        beyond = self.fleet.metres_to(self.question.visit.place) - self.fleet.radius_m
+        misses = np.where(fits, beyond, NEVER)
+        return self._least(misses, "outside_radius", "the radius were that many metres wider")
+
+    def _with_one_more_technician(self) -> Reason | None:
+        """If somebody of the right skills, with the hours and home of one who is here, had the day free."""
+        skills = sorted(self.question.visit.skills.items())
+        named = ", ".join(f"{skill} (level {level})" for skill, level in skills)
+        if self.fits_alone(self.question.allowed).any():
+            return Reason(
+                "no_time", f"one more technician{' with ' if named else ''}{named} were there", (), 1
+            )
+        if self.fits_alone(self.question.barred_by("skill_missing", "level_too_low")).any():
+            return Reason("skill_missing", f"one more technician with {named} were there", (), 1)
+        return None
 
 
 class PreparedRoutes:
@@ -297,11 +530,13 @@ class PreparedRoutes:
         """See `recommend`. visit: an id of the problem, or a visit apart from it at a place of its matrix."""
         question = self.question(visit, windows)
         routes = self.without(question.visit.id)
-        found = self._insertions(routes, question)
-        reasons = self.reasons(routes, question, {insertion.technician for insertion in found})
-        return Recommendation(
-            question.visit.id, found, reasons, () if found else self.would_fit_if(routes, question)
-        )
+        found, obstacles = self._insertions(routes, question), self.obstacles(routes, question)
+        reasons = obstacles.reasons({insertion.technician for insertion in found})
+        return Recommendation(question.visit.id, found, reasons, () if found else obstacles.would_fit_if())
+
+    def obstacles(self, routes: Routes, question: Question) -> Obstacles:
+        """routes: less the visit in question, see `without`."""
+        return Obstacles(self.fleet, self.arrays, routes, question, self.place)
 
     def question(
         self, visit: str | Visit, windows: Sequence[TimeWindow] | None = None, linked: bool = True
@@ -317,20 +552,8 @@ class PreparedRoutes:
         opens = np.array([window.start for window in asked], np.int64)
         closes = np.array([window.end for window in asked], np.int64)
         tied = self.links.tied(visit) if linked and self.links is not None else None
-        if tied is not None:
-            visit = replace(visit, excluded=visit.excluded | tied.technicians)
-            opens, closes = tied.cut(opens, closes)
-        return Question(
-            visit=visit,
-            windows=asked,
-            broken=broken_rules(visit, self.fleet),
-            assign=assignment_ticks(visit, self.fleet, self.problem.weights, None),
-            service_s=self.fleet.service_s(visit),
-            load=np.array(visit.load or (0,) * self.arrays.load.shape[1], np.int64),
-            opens=opens,
-            closes=closes,
-            tied=tied,
-        )
+        goods = self.arrays.load.shape[1]
+        return Question.of(visit, self.fleet, self.problem.weights, (opens, closes), goods, tied)
 
     def without(self, visit_id: str) -> Routes:
         """The planned routes less this visit."""
@@ -342,37 +565,13 @@ class PreparedRoutes:
         remove_node(self.arrays, routes, shift, node)
         return routes
 
-    def place(
-        self,
-        routes: Routes,
-        question: Question,
-        allowed: NDArray[np.bool_],
-        arrays: ProblemArrays | None = None,
-    ) -> tuple[Indices, Ints, Ints]:
-        """Node (-1 for none), start and ticks of the cheapest insertion, each [shifts, windows]."""
-        arrays = self.arrays if arrays is None else arrays
-        shape = (len(allowed), len(question.opens))
-        node, start, ticks = np.empty(shape, np.int32), np.empty(shape, np.int64), np.empty(shape, np.int64)
-        insertions(
-            arrays,
-            routes,
-            allowed,
-            question.assign,
-            question.visit.place,
-            question.service_s,
-            question.load,
-            question.opens,
-            question.closes,
-            node,
-            start,
-            ticks,
-        )
+    def place(self, arrays: ProblemArrays, routes: Routes, question: Question, allowed: Mask) -> Placed:
+        """Of the shifts that are `allowed`. arrays: those of the problem, or with other caps."""
+        placed = place(arrays, routes, question, allowed)
         if (allowed & arrays.shift["timed"]).any():
             arrays, routes, visit = self._with_row(arrays, routes, question)
-            timed_insertions(
-                arrays, routes, allowed, visit, question.opens, question.closes, node, start, ticks
-            )
-        return node, start, ticks
+            timed_insertions(arrays, routes, allowed, visit, question.opens, question.closes, *placed)
+        return placed
 
     def _with_row(
         self, arrays: ProblemArrays, routes: Routes, question: Question
@@ -396,22 +595,17 @@ class PreparedRoutes:
 
     def cheapest_ticks(self, routes: Routes, question: Question) -> int | None:
         """What the visit adds to the plan where it costs least; None where it fits nowhere."""
-        node, _, ticks = self.place(routes, question, question.allowed)
+        node, _, ticks = self.place(self.arrays, routes, question, question.allowed)
         return int(ticks[node >= 0].min()) if (node >= 0).any() else None
-
-    def fits_alone(self, question: Question, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which of these shifts could serve the visit if they had nothing else to do."""
-        node, _, _ = self.place(empty_routes(self.arrays, 1), question, allowed)
-        return np.asarray((node >= 0).any(axis=1), np.bool_)
 
     def fits_ever(self, question: Question) -> bool:
         """Whether some shift could serve the visit, and some all that it is served only with, if they had nothing
         else to do."""
         alone = (self.question(name, linked=False) for name in served_with(self.problem, question.visit.id))
-        return all(self.fits_alone(other, other.allowed).any() for other in alone)
+        return all(self.obstacles(self.routes, other).fits_alone(other.allowed).any() for other in alone)
 
     def _insertions(self, routes: Routes, question: Question) -> tuple[Insertion, ...]:
-        node, start, ticks = self.place(routes, question, question.allowed)
+        node, start, ticks = self.place(self.arrays, routes, question, question.allowed)
         found = np.argwhere(node >= 0)
         order = np.lexsort((start[node >= 0], ticks[node >= 0]))
         return tuple(
@@ -436,144 +630,6 @@ class PreparedRoutes:
             extra_travel_m=int(metres),
             extra_cents=cents(int(ticks[shift, window])),
         )
-
-    def reasons(self, routes: Routes, question: Question, fitting: Set[str]) -> tuple[Reason, ...]:
-        """Why nobody but the technicians in `fitting` can: one reason each, that of the shift that comes
-        closest."""
-        misses = self._misses(routes, question)
-        closest: dict[str, tuple[int, Reason]] = {}
-        for shift, work in enumerate(self.problem.shifts):
-            if work.technician in fitting:
-                continue
-            rule = int(question.broken[shift])
-            if rule >= 0:
-                ranked = (0, reason_for(question.visit, self.fleet, shift, rule))
-            else:
-                ranked = self._calendar_reason(routes, question, shift, misses[shift])
-            if work.technician not in closest or ranked[0] > closest[work.technician][0]:
-                closest[work.technician] = ranked
-        return (*self._nobody_there(question.visit), *grouped(reason for _, reason in closest.values()))
-
-    def _nobody_there(self, visit: Visit) -> Iterable[Reason]:
-        """The pinned or required technicians that have no shift, or all."""
-        named = visit.required if visit.pin is None else {visit.pin.technician}
-        absent = tuple(sorted(name for name in named if name not in self.fleet.code_of_technician))
-        if absent:
-            yield Reason("no_shift", "has no shift", absent)
-        elif not self.problem.shifts:
-            yield Reason("no_shift", "nobody works")
-
-    def _misses(self, routes: Routes, question: Question) -> Ints:
-        misses = np.empty((len(self.problem.shifts), 3), np.int64)
-        nearest_misses(
-            self.arrays,
-            routes,
-            question.allowed,
-            question.visit.place,
-            question.service_s,
-            question.load,
-            question.opens,
-            question.closes,
-            misses,
-        )
-        return misses
-
-    def _calendar_reason(
-        self, routes: Routes, question: Question, shift: int, misses: Ints
-    ) -> tuple[int, Reason]:
-        """Why a shift that may serve the visit cannot, and how close it comes (higher is closer)."""
-        work = self.problem.shifts[shift]
-        who = (work.technician,)
-        meets = (question.opens <= work.window.end) & (question.closes >= work.window.start)
-        if question.tied is not None and not meets.any():
-            return 1, replace(question.tied.reason, technicians=who)
-        if not meets.any():
-            return 1, Reason("no_shift", "does not work at that time", who)
-        over = int(routes.row["length"][shift]) + 1 - int(self.arrays.shift["max_visits"][shift])
-        if over > 0:
-            return 3, Reason("visit_cap", "has all the visits of a shift", who, over)
-        overload = (routes.load[shift] + question.load - self.arrays.capacity[shift]).tolist()
-        if max(overload, default=0) > 0:
-            return 3, Reason("capacity", "has no room left in the van", who, max(overload))
-        if misses[2] < NEVER:
-            return 4, Reason("travel_cap", "would travel too far in all (metres over)", who, int(misses[2]))
-        if misses[:2].min() < NEVER:
-            return 5, Reason(
-                "window", "is free outside the window only (seconds off)", who, int(misses[:2].min())
-            )
-        return 2, Reason("no_time", "has no time left", who)
-
-    def would_fit_if(self, routes: Routes, question: Question) -> tuple[Reason, ...]:
-        """Single changes, each of which would make room for a visit that fits nowhere; the least of its
-        kind. Nothing for a linked visit, for which one change is seldom enough."""
-        if question.tied is not None:
-            return ()
-        misses = self._misses(routes, question)
-        return tuple(
-            reason
-            for reason in (
-                self._least(misses[:, 0], "window", "the window ended that many seconds later"),
-                self._least(misses[:, 1], "window", "the window began that many seconds earlier"),
-                self._least(misses[:, 2], "travel_cap", "that many metres more of travel were allowed"),
-                self._with_one_visit_more(routes, question),
-                self._with_wider_radius(routes, question),
-                self._with_one_more_technician(question),
-            )
-            if reason is not None
-        )
-
-    def _least(self, misses: Ints, code: ReasonCode, detail: str) -> Reason | None:
-        if not len(misses) or misses.min() >= NEVER:
-            return None
-        who = tuple(
-            dict.fromkeys(self.problem.shifts[s].technician for s in np.flatnonzero(misses == misses.min()))
-        )
-        return Reason(code, detail, who, int(misses.min()))
-
-    def _with_one_visit_more(self, routes: Routes, question: Question) -> Reason | None:
-        caps = self.arrays.shift["max_visits"]
-        full = question.allowed & (routes.row["length"] == caps)
-        node, _, _ = self.place(routes, question, full, self._with_shifts("max_visits", caps + 1))
-        misses = np.where((node >= 0).any(axis=1), 1, NEVER)
-        return self._least(misses, "visit_cap", "that many visits more were allowed")
-
-    def _with_shifts(self, field: str, values: int | Ints) -> ProblemArrays:
-        """The arrays with another cap for the shifts."""
-        shift = self.arrays.shift.copy()
-        shift[field] = values
-        return self.arrays._replace(shift=shift)
-
-    def _with_wider_radius(self, routes: Routes, question: Question) -> Reason | None:
-        outside = np.array(
-            [self._bars(question, shift, "outside_radius") for shift in range(len(question.broken))], np.bool_
-        )
-        node, _, _ = self.place(routes, question, outside)
-        beyond = self.fleet.metres_to(question.visit.place) - self.fleet.radius_m
-        misses = np.where((node >= 0).any(axis=1), beyond, NEVER)
-        return self._least(misses, "outside_radius", "the radius were that many metres wider")
-
-    def _bars(self, question: Question, shift: int, code: ReasonCode) -> bool:
-        rule = int(question.broken[shift])
-        return rule >= 0 and rules_for(question.visit)[rule][0] == code
-
-    def _with_one_more_technician(self, question: Question) -> Reason | None:
-        """If somebody of the right skills, with the hours and home of one who is here, had the day free."""
-        visit = question.visit
-        named = ", ".join(f"{skill} (level {level})" for skill, level in sorted(visit.skills.items()))
-        if self.fits_alone(question, question.allowed).any():
-            return Reason(
-                "no_time", f"one more technician{' with ' if named else ''}{named} were there", (), 1
-            )
-        unskilled = np.array(
-            [
-                self._bars(question, shift, "skill_missing") or self._bars(question, shift, "level_too_low")
-                for shift in range(len(question.broken))
-            ],
-            np.bool_,
-        )
-        if self.fits_alone(question, unskilled).any():
-            return Reason("skill_missing", f"one more technician with {named} were there", (), 1)
-        return None
 
 
 def recommend(

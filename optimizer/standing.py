@@ -7,6 +7,7 @@ found when their route was put in. The check of a position is the same kernel.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from optimizer.arrays import NEVER, PAIR, SHIFT, VISIT, Indices, Ints, ProblemArrays, assignment_ticks, cents
 from optimizer.eligibility import UNLIMITED, Fleet, broken_rules
-from optimizer.insertion import Insertion, PreparedRoutes, insertions_into
+from optimizer.insertion import Insertion, Obstacles, PreparedRoutes, Question, insertions_into, place
 from optimizer.kernel import allocating_kernel
 from optimizer.plan import Plan
 from optimizer.problem import Break, InvalidProblem, Problem, Shift, TimeWindow, TravelMatrix, Visit, Weights
@@ -83,6 +84,40 @@ class Star:
     distance_m: NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fits:
+    """Where a visit could go, once for each shift and window that can keep it: the cheapest place there. All arrays
+    have an entry for each. row: of the shift among `shifts`. window: of those asked for. The rest: as of `Insertion`,
+    with the price in ticks."""
+
+    shifts: tuple[Shift, ...]
+    row: Ints | Indices
+    window: Ints
+    position: Ints | Indices
+    start: Ints
+    end: Ints
+    ticks: Ints
+    extra_travel_s: Ints
+    extra_travel_m: Ints
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def insertion(self, entry: int) -> Insertion:
+        shift = self.shifts[self.row[entry]]
+        return Insertion(
+            shift=shift.id,
+            technician=shift.technician,
+            window=int(self.window[entry]),
+            position=int(self.position[entry]),
+            start=int(self.start[entry]),
+            end=int(self.end[entry]),
+            extra_travel_s=int(self.extra_travel_s[entry]),
+            extra_travel_m=int(self.extra_travel_m[entry]),
+            extra_cents=cents(int(self.ticks[entry])),
+        )
+
+
 class StandingRoutes:
     """Shifts with their routes, by the shift's id. Not for shifts whose cost or length depends on times, or whose
     travel, load or fairness is capped or priced: they need `insertion.PreparedRoutes`."""
@@ -92,11 +127,28 @@ class StandingRoutes:
         self._row_of: dict[str, int] = {}
         self._free: list[int] = []
         self._shifts: list[Shift] = []
-        self._standing = np.zeros(0, np.bool_)
-        self._arrays, self._routes = _room(0, FEWEST_STOPS, 0)
-        self._way = np.zeros((0, FEWEST_STOPS + 2, 2), np.int32)
-        self._points = np.zeros((6, FIRST_OF_NODES))
         self._fleet: Fleet | None = None
+        self._reserve(0, FEWEST_STOPS, 0)
+
+    @classmethod
+    def of(cls, chosen: Sequence[tuple["StandingRoutes", str]]) -> "StandingRoutes":
+        """Copies of shifts with their routes, in this order. chosen: where each is, and its id; none twice."""
+        sources: dict[StandingRoutes, list[int]] = {}
+        for position, (source, _) in enumerate(chosen):
+            sources.setdefault(source, []).append(position)
+        together = cls()
+        together._reserve(
+            len(chosen),
+            max([FEWEST_STOPS, *(source._routes.node.shape[1] - 2 for source in sources)]),
+            max([0, *(source._arrays.pauses.shape[1] for source in sources)]),
+        )
+        for source, to in sources.items():
+            rows = [source._row_of[chosen[position][1]] for position in to]
+            source._carry(np.array(rows), np.array(to), together)
+        together._shifts = [source.shift(shift_id) for source, shift_id in chosen]
+        together._row_of = {shift.id: row for row, shift in enumerate(together._shifts)}
+        together._standing[:] = True
+        return together
 
     def __len__(self) -> int:
         return len(self._row_of)
@@ -156,12 +208,59 @@ class StandingRoutes:
             start,
             ticks,
         )
-        return tuple(
-            self._insertion(
-                legs, window, int(shift_of[window]), int(node[window]), int(start[window]), service_s, ticks
-            )
-            for window in np.flatnonzero(shift_of >= 0).tolist()
+        fitting = np.flatnonzero(shift_of >= 0)
+        fits = self._fits(
+            legs, service_s, shift_of[fitting], fitting, node[fitting], start[fitting], ticks[fitting]
         )
+        return tuple(fits.insertion(entry) for entry in range(len(fits)))
+
+    def fits(self, visit: Visit, at: NDArray[np.float64], opens: Ints, closes: Ints, ways: Ways) -> "Fits":
+        """Everywhere the visit could go. visit, at, opens, closes: as for `cheapest`."""
+        if not self._row_of:
+            return Fits((), *np.zeros((8, 0), np.int64))
+        fleet, legs = self._towards(at, ways)
+        question = Question.of(visit, fleet, self._weights, (opens, closes), 0)
+        node, start, ticks = place(
+            self._seen_by(legs), self._routes, question, question.allowed & self._standing
+        )
+        row, window = np.nonzero(node >= 0)
+        at_node, begin, price = node[row, window], start[row, window], ticks[row, window]
+        return self._fits(legs, question.service_s, row, window, at_node, begin, price)
+
+    def _fits(
+        self,
+        legs: NDArray[np.int32],
+        service_s: Ints,
+        row: Ints | Indices,
+        window: Ints,
+        node: Ints | Indices,
+        start: Ints,
+        ticks: Ints,
+    ) -> "Fits":
+        stops = self._routes.node["place"]
+        added = legs[stops[row, node]] + legs[stops[row, node + 1]] - self._way[row, node]
+        end = start + service_s[row]
+        return Fits(tuple(self._shifts), row, window, node, start, end, ticks, added[:, 0], added[:, 1])
+
+    def _seen_by(self, legs: NDArray[np.int32]) -> ProblemArrays:
+        """With one place of its own, that of the visit that is asked about, and its ways to all stops."""
+        shift, stops = self._arrays.shift.copy(), self._routes.node["place"]
+        shift["start_place"] = stops[:, 0]
+        shift["end_place"] = stops[np.arange(len(shift)), self._routes.row["length"] + 1]
+        leg = np.ascontiguousarray(legs)[None]
+        return self._arrays._replace(shift=shift, leg=leg, leg_to=leg)
+
+    def obstacles(
+        self, visit: Visit, at: NDArray[np.float64], opens: Ints, closes: Ints, ways: Ways
+    ) -> Obstacles:
+        """What keeps a visit out of everybody's routes; right until one of them changes. visit, at, opens, closes: as
+        for `cheapest`."""
+        if len(self) < len(self._standing):
+            gathered = StandingRoutes.of([(self, shift_id) for shift_id in self._row_of])
+            return gathered.obstacles(visit, at, opens, closes, ways)
+        fleet, legs = self._towards(at, ways)
+        question = Question.of(visit, fleet, self._weights, (opens, closes), 0)
+        return Obstacles(fleet, self._seen_by(legs), self._routes, question)
 
     def use(self, visit: Visit, at: NDArray[np.float64], ways: Ways) -> list[tuple[int, int, int]]:
         """Of each shift that may serve the visit, whatever its calendar holds: when it begins, its seconds without
@@ -173,30 +272,6 @@ class StandingRoutes:
         shift, row = self._arrays.shift[rows], self._routes.row[rows]
         hours_s = shift["end"] - shift["start"] - self._arrays.pauses[rows, :, 2].sum(axis=1)
         return list(zip(shift["start"].tolist(), hours_s.tolist(), row["work_s"].tolist(), strict=True))
-
-    def _insertion(
-        self,
-        legs: NDArray[np.int32],
-        window: int,
-        row: int,
-        node: int,
-        start: int,
-        service_s: Ints,
-        ticks: Ints,
-    ) -> Insertion:
-        shift, nodes = self._shifts[row], self._routes.node[row]
-        added = legs[nodes[node]["place"]] + legs[nodes[node + 1]["place"]] - self._way[row, node]
-        return Insertion(
-            shift=shift.id,
-            technician=shift.technician,
-            window=window,
-            position=node,
-            start=start,
-            end=start + int(service_s[row]),
-            extra_travel_s=int(added[0]),
-            extra_travel_m=int(added[1]),
-            extra_cents=cents(int(ticks[window])),
-        )
 
     def _towards(self, at: NDArray[np.float64], ways: Ways) -> tuple[Fleet, NDArray[np.int32]]:
         """The fleet as seen from a place, and the ways there."""
@@ -211,7 +286,7 @@ class StandingRoutes:
     def _fleet_of_rows(self) -> Fleet:
         """Each shift sets out from its first node."""
         nowhere = TravelMatrix(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.int32))
-        spare = [self._shifts[-1]] * (len(self._standing) - len(self._shifts))
+        spare = self._shifts[-1:] * (len(self._standing) - len(self._shifts))
         homes = self._routes.node["place"][:, 0].astype(np.int64)
         homes[homes == NOWHERE] = -1
         return replace(Fleet.of([*self._shifts, *spare], nowhere), start_place=homes)
@@ -267,38 +342,31 @@ class StandingRoutes:
             return
         shifts = max(FEWEST_SHIFTS, shifts if wanted <= shifts else max(wanted, 2 * shifts))
         room = nodes - 2 if stops + 2 <= nodes else max(stops, 2 * (nodes - 2))
-        arrays, routes = _room(shifts, room, max(breaks, pauses.shape[1]))
-        way, points = (
-            np.zeros((shifts, room + 2, 2), np.int32),
-            np.zeros((6, FIRST_OF_NODES + shifts * (room + 2))),
-        )
-        for row in range(len(self._shifts)):
-            self._move(row, arrays, routes, way, points)
-        standing = np.zeros(shifts, np.bool_)
-        standing[: len(self._standing)] = self._standing
-        self._arrays, self._routes, self._way, self._points = arrays, routes, way, points
-        self._standing, self._fleet = standing, None
+        was, rows = copy(self), np.arange(len(self._shifts))
+        self._reserve(shifts, room, max(breaks, pauses.shape[1]))
+        self._standing[: len(was._standing)] = was._standing
+        was._carry(rows, rows, self)
 
-    def _move(
-        self,
-        row: int,
-        arrays: ProblemArrays,
-        routes: Routes,
-        way: NDArray[np.int32],
-        points: NDArray[np.float64],
-    ) -> None:
-        """Copies a row into larger arrays."""
-        arrays.shift[row], routes.row[row] = self._arrays.shift[row], self._routes.row[row]
-        arrays.pauses[row, : self._arrays.pauses.shape[1]] = self._arrays.pauses[row]
-        _, nodes, breaks = self._routes.latest.shape
-        routes.node[row, :nodes], way[row, :nodes] = self._routes.node[row], self._way[row]
-        routes.ready[row, : nodes - 1, :breaks] = self._routes.ready[row]
-        routes.latest[row, :nodes, :breaks] = self._routes.latest[row]
-        was = self._routes.node["place"][row]
-        real = np.flatnonzero(was >= FIRST_OF_NODES)
-        own = FIRST_OF_NODES + row * routes.node.shape[1] + real
-        points[:, own] = self._points[:, was[real]]
-        routes.node["place"][row, real] = own
+    def _reserve(self, shifts: int, stops: int, breaks: int) -> None:
+        """Empty rows, each for a shift with so many stops and breaks."""
+        self._arrays, self._routes = _room(shifts, stops, breaks)
+        self._way = np.zeros((shifts, stops + 2, 2), np.int32)
+        self._points = np.zeros((6, FIRST_OF_NODES + shifts * (stops + 2)))
+        self._standing, self._fleet = np.zeros(shifts, np.bool_), None
+
+    def _carry(self, rows: Ints, to: Ints, other: "StandingRoutes") -> None:
+        """Copies rows into those of another, which are as long or longer."""
+        arrays, routes, (_, nodes, breaks) = other._arrays, other._routes, self._routes.latest.shape
+        arrays.shift[to], routes.row[to] = self._arrays.shift[rows], self._routes.row[rows]
+        arrays.pauses[to, : self._arrays.pauses.shape[1]] = self._arrays.pauses[rows]
+        routes.node[to, :nodes], other._way[to, :nodes] = self._routes.node[rows], self._way[rows]
+        routes.ready[to, : nodes - 1, :breaks] = self._routes.ready[rows]
+        routes.latest[to, :nodes, :breaks] = self._routes.latest[rows]
+        was = self._routes.node["place"][rows]
+        real = was >= FIRST_OF_NODES
+        own = FIRST_OF_NODES + to[:, None] * routes.node.shape[1] + np.arange(nodes)
+        other._points[:, own[real]] = self._points[:, was[real]]
+        routes.node["place"][to, :nodes] = np.where(real, own, was)
 
 
 def _differ(one: Shift, other: Shift) -> bool:
@@ -358,6 +426,7 @@ def warm() -> None:
     standing = StandingRoutes()
     standing.put(Problem((), (shift,), Geodesic().matrix(places)), Plan((), ()), places)
     opens, closes = np.array([0]), np.array([3600])
-    standing.cheapest(
-        Visit("visit", 0, 60, (day,)), ground_points(places[:1]), opens, closes, Geodesic().ways
-    )
+    asked = (Visit("visit", 0, 60, (day,)), ground_points(places[:1]), opens, closes, Geodesic().ways)
+    standing.cheapest(*asked)
+    standing.fits(*asked)
+    standing.obstacles(*asked).would_fit_if()

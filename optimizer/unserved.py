@@ -30,7 +30,6 @@ def _explain(prepared: PreparedRoutes, visit_id: str) -> Unserved:
     if ticks is not None:
         extra = cents(ticks - prepared.problem.prize_cents(question.visit) * TICKS_PER_CENT)
         return Unserved(visit_id, "dearer", (), (), extra)
-    reasons = prepared.reasons(prepared.routes, question, frozenset())
-    fits = prepared.would_fit_if(prepared.routes, question)
-    alone = prepared.fits_ever(question)
-    return Unserved(visit_id, "not_found" if alone else "impossible", reasons, fits)
+    obstacles = prepared.obstacles(prepared.routes, question)
+    reasons, fits = obstacles.reasons(frozenset()), obstacles.would_fit_if()
+    return Unserved(visit_id, "not_found" if prepared.fits_ever(question) else "impossible", reasons, fits)

@@ -48,6 +48,7 @@ from dispatch.events import Actor
 from dispatch.keys import Principal
 from dispatch.links import tracking_token
 from dispatch.organization import Organization
+from dispatch.proof import code_for_customer
 from dispatch.service_request import ServiceRequest
 from dispatch.slots import Slots, slots_for, window_of_slot
 from dispatch.territory import Territory
@@ -419,6 +420,7 @@ def _overview(visit: Visit) -> Response:
         rule=_rule(visit),
         own_link=f"{context.settings().public_url}{_plain(visit, 'manage')}",
         track=_track(visit),
+        proof_code=code_for_customer(context.settings(), appointment),
         price=_price(visit),
         book_another=link("book", slug=visit.organization.slug),
     )

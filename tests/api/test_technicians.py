@@ -67,6 +67,19 @@ def test_whoever_registers_is_pending_and_gets_a_key_once(client: ApiClient) -> 
     assert "api_key" not in technician
 
 
+def test_the_hours_that_whoever_registers_says_count_once_it_is_approved(
+    client: ApiClient, dispatcher: str
+) -> None:
+    mondays = {"weekly": [{"weekday": 1, "from": "09:00", "to": "17:00"}]}
+    technician = registered(client, availability=mondays)
+    path, week = f"{technician.path}/shifts", {"from": "2027-03-08", "to": "2027-03-14"}
+
+    client.act(f"{technician.path}/approve", key=dispatcher)
+
+    found = client.read(path, key=technician.key, **week)["items"]
+    assert [(shift["starts_at"], shift["derived"]) for shift in found] == [("2027-03-08T14:00:00Z", True)]
+
+
 @pytest.mark.usefixtures("organization")
 def test_registering_never_tells_that_an_address_is_known(client: ApiClient) -> None:
     first, second = (client.call("POST", "/v1/technicians", registration()) for _ in range(2))
@@ -111,6 +124,10 @@ def test_a_lost_answer_can_be_had_again(client: ApiClient) -> None:
         ({"max_travel_m": -1}, "max_travel_m"),
         ({"time_zone": "EST5"}, "time_zone"),
         ({"languages": ["no such language"]}, "languages.0"),
+        (
+            {"availability": {"weekly": [{"weekday": 8, "from": "09:00", "to": "17:00"}]}},
+            "availability.weekly.0.weekday",
+        ),
         ({"status": "active"}, "status"),
         ({"verified": ["plumbing"]}, "verified"),
     ],
@@ -536,6 +553,32 @@ def test_the_list_is_narrowed_and_ordered(
     assert [technician["name"] for technician in found["items"]] == names
 
 
+@pytest.mark.parametrize(
+    ("expires_on", "counts", "expires_soon"),
+    [
+        (None, True, False),
+        ("2027-04-02", True, False),
+        ("2027-04-01", True, True),
+        ("2027-03-02", True, True),
+        ("2027-03-01", False, False),
+    ],
+)
+def test_a_certificate_counts_until_its_last_day_and_both_are_told_thirty_days_ahead(
+    client: ApiClient, dispatcher: str, expires_on: str | None, counts: bool, expires_soon: bool
+) -> None:
+    # The clock stands at the second of March.
+    skills = [{"skill": "gas", "level": 2, "expires_on": expires_on}]
+    technician = approved(client, dispatcher, skills=skills)
+
+    shown = [client.read(technician.path, key=key)["skills"][0] for key in (technician.key, dispatcher)]
+    able = client.read("/v1/technicians", key=dispatcher, skill="gas")["items"]
+    listed = client.read("/v1/technicians", key=dispatcher, expiring="true")["items"]
+
+    assert [(skill["counts"], skill["expires_soon"]) for skill in shown] == [(counts, expires_soon)] * 2
+    assert bool(able) == counts
+    assert bool(listed) == (expires_soon or not counts)
+
+
 def test_a_skill_that_was_changed_finds_nobody(
     client: ApiClient, dispatcher: str, crew: dict[str, Registrant]
 ) -> None:
@@ -633,6 +676,37 @@ def test_a_position_that_cannot_be_is_refused(
     assert fields_at_fault(response) == [field]
 
 
+def test_where_a_phone_was_before_duty_is_not_taken_afterwards(
+    client: ApiClient, dispatcher: str, session: Session, clock: FakeClock
+) -> None:
+    technician = approved(client, dispatcher)
+    before = {"lat": 40.7, "lon": -74.0, "recorded_at": clock().isoformat()}
+    clock.advance(minutes=6)
+    client.act("/v1/technicians/me/duty", {"status": "on_break"}, key=technician.key)
+    client.act("/v1/technicians/me/duty", {"status": "available"}, key=technician.key)
+    during = before | {"recorded_at": clock().isoformat()}
+    clock.advance(minutes=30)
+
+    refusal = client.call("POST", "/v1/technicians/me/positions", before, key=technician.key)
+    kept = client.create("/v1/technicians/me/positions", during, key=technician.key)
+
+    assert refused(refusal) == (409, "off_duty")
+    assert [position.id for position in session.exec(select(Position))] == [kept["id"]]
+
+
+def test_a_change_of_duty_is_recorded_once_for_whoever_has_approved(
+    client: ApiClient, dispatcher: str, rival: str, session: Session
+) -> None:
+    technician = approved(client, dispatcher)
+    client.create("/v1/technicians/me/engagements", {"organization": "rival"}, key=technician.key)
+
+    for _ in range(2):
+        client.act("/v1/technicians/me/duty", {"status": "available"}, key=technician.key)
+
+    [event] = session.exec(select(Event).where(Event.type == "technician.duty")).all()
+    assert (event.before, event.after) == ({"duty": "off_duty"}, {"duty": "available"})
+
+
 def test_duty_and_positions_are_the_technicians_own(client: ApiClient, dispatcher: str) -> None:
     technician = approved(client, dispatcher)
 
@@ -700,6 +774,8 @@ def test_a_freelancer_learns_the_address_with_its_acceptance_and_for_a_day_after
     def place() -> dict[str, Any]:
         [stop] = client.read("/v1/technicians/me/route", key=planned.key, date="2026-11-24")["stops"]
         shown: dict[str, Any] = stop["place"]
+        assert stop["service_name"] == "Leak"
+        assert (stop["customer_name"] == "Casey Customer") == ("address" in shown)
         return shown
 
     before = place()
@@ -800,7 +876,7 @@ def test_what_is_agreed_and_not_done_is_not_earned(client: ApiClient, planned: D
 
     found = client.read("/v1/technicians/me/earnings", key=planned.key, to="2026-11-30")
 
-    assert found == {"items": [], "next_cursor": None, "totals": []}
+    assert found == {"items": [], "next_cursor": None, "weeks": [], "organizations": [], "totals": []}
 
 
 def test_who_is_suspended_still_reads_what_it_earned(client: ApiClient, planned: Day) -> None:

@@ -2,18 +2,20 @@
 
 from datetime import datetime, timedelta
 
+import pytest
 from sqlmodel import select
 
 from dispatch import lateness
 from dispatch.appointment import Appointment, Status
 from dispatch.booking import promise
 from dispatch.day import progress
-from dispatch.events import SYSTEM, Event
-from dispatch.outbox import Kind, Notification
+from dispatch.events import SYSTEM, Actor, Event
+from dispatch.outbox import Kind, Notification, State
 from dispatch.promise import PromiseKind
 from dispatch.technician import Technician
 from tests.dispatch.world import DISPATCHER, NOW, World, clock_time
 
+BY = Actor("technician")
 TRAVEL_S = 600
 
 
@@ -102,6 +104,63 @@ def test_nobody_is_called_late_before_the_technician_has_set_out(world: World) -
     visit(world, world.technician(), 9)
 
     assert lateness.notice(world.session, clock_time(9, 30)) == 0
+
+
+def test_who_says_to_be_late_takes_it_along_before_setting_out(world: World) -> None:
+    technician = world.technician()
+    first, second = visit(world, technician, 9), visit(world, technician, 10)
+
+    lateness.tell(world.session, first, 1800, BY, clock_time(8))
+    lateness.notice(world.session, clock_time(8))
+
+    # Half an hour late at nine, an hour of work, ten minutes of travel.
+    assert noted(world) == [(first.id, told(clock_time(9, 30))), (second.id, told(clock_time(10, 40)))]
+
+
+def test_what_is_said_once_is_told_and_counted_once(world: World) -> None:
+    first = visit(world, world.technician(), 9)
+
+    for _ in range(2):
+        lateness.tell(world.session, first, 1800, BY, clock_time(8))
+        lateness.notice(world.session, clock_time(8))
+
+    assert noted(world) == [(first.id, told(clock_time(9, 30)))]
+    [row] = world.session.exec(select(Notification).where(Notification.kind == Kind.RUNNING_LATE)).all()
+    assert row.expected_at == clock_time(9, 30)
+
+
+def test_a_delay_that_is_taken_back_before_it_was_told_is_not_told(world: World) -> None:
+    first = visit(world, world.technician(), 9)
+
+    lateness.tell(world.session, first, 1800, BY, clock_time(8))
+    lateness.tell(world.session, first, 0, BY, clock_time(8, 1))
+
+    [row] = world.session.exec(select(Notification).where(Notification.kind == Kind.RUNNING_LATE)).all()
+    assert (first.expected_start, row.state) == (None, State.DROPPED)
+
+
+def test_a_delay_that_the_window_allows_for_is_an_event_and_no_news(world: World) -> None:
+    first = visit(world, world.technician(), 9)
+    first.window_end = clock_time(10)
+
+    lateness.tell(world.session, first, 1800, BY, clock_time(8))
+
+    assert noted(world) == [(first.id, told(clock_time(9, 30)))]
+    assert world.session.exec(select(Notification).where(Notification.kind == Kind.RUNNING_LATE)).all() == []
+
+
+@pytest.mark.parametrize("change", ["another technician", "another window"])
+def test_what_a_technician_said_goes_with_it_and_with_the_promise(world: World, change: str) -> None:
+    first, other = visit(world, world.technician(), 9), world.technician("Bo Plumber")
+    lateness.tell(world.session, first, 1800, BY, clock_time(8))
+    assert other.no is not None
+
+    if change == "another technician":
+        first.plan(other.no, clock_time(9), clock_time(10), TRAVEL_S, 1000)
+    else:
+        first.promise((clock_time(11), clock_time(12)))
+
+    assert first.expected_start is None
 
 
 def test_the_visits_of_others_are_left_alone(world: World) -> None:

@@ -5,12 +5,14 @@ from datetime import timedelta
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from sqlmodel import select
 
 from dispatch import booking
 from dispatch.errors import SlotTaken
 from dispatch.planning import Job, Window, load_standing, slot_windows
 from dispatch.shift import Shift, add_shift
 from dispatch.slots import find_slots
+from dispatch.technician import Engagement
 from optimizer import recommend
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, ZONE, World, clock_time
 from tests.support.examples import examples
@@ -103,3 +105,51 @@ def test_what_is_offered_can_be_booked_and_what_is_not_nobody_could_keep(
         assert [w for w in grid if w not in offered and anybody_can(world, job, w)] == []
         assert [w for w, slot_id in offered.items() if not can_book(world, job, slot_id, w)] == []
         trial.rollback()
+
+
+def test_who_could_come_and_does_not_work_is_told_apart(world: World) -> None:
+    ada = world.technician("Ada Plumber")
+    idle = world.technician("Ben Plumber", hours=None)
+    unable = world.technician("Cleo Painter", hours=None, skills={"painting": 3})
+    job = world.job(world.service(hours=14))
+
+    found = find_slots(world.session, world.settings, job, TOMORROW, TOMORROW, NOW)
+
+    told = [(reason.code, reason.detail, reason.technicians) for reason in found.reasons]
+    assert ("no_shift", "do not work then", (idle.id,)) in told
+    assert [technicians for _, _, technicians in told if ada.id in technicians] == [(ada.id,)]
+    assert unable.id not in str(told)
+
+
+def test_where_nobody_works_nobody_is_named(world: World) -> None:
+    world.technician("Ada Plumber", hours=None)
+
+    found = find_slots(world.session, world.settings, world.job(world.service()), TOMORROW, LAST, NOW)
+
+    assert [(reason.code, reason.detail, reason.technicians) for reason in found.reasons] == [
+        ("no_shift", "nobody works", ())
+    ]
+
+
+def test_who_is_suspended_is_no_reason(world: World) -> None:
+    ada, ben = world.technician("Ada Plumber"), world.technician("Ben Plumber")
+    job = world.job(world.service(hours=14))
+    before = find_slots(world.session, world.settings, job, TOMORROW, TOMORROW, NOW)
+    engagement = world.session.exec(select(Engagement).where(Engagement.technician_no == ben.no)).one()
+    engagement.suspend("No answer.")
+    world.session.flush()
+
+    after = find_slots(world.session, world.settings, job, TOMORROW, TOMORROW, NOW)
+
+    assert [reason.technicians for reason in before.reasons] == [(ada.id, ben.id)]
+    assert [reason.technicians for reason in after.reasons] == [(ada.id,)]
+
+
+def test_a_day_without_a_window_says_so_beside_the_others(world: World) -> None:
+    world.technician("Ada Plumber")
+    job = world.job(world.service(hours=14), due=clock_time(23, day=TOMORROW))
+
+    found = find_slots(world.session, world.settings, job, TOMORROW, LAST, NOW)
+
+    assert [reason.code for reason in found.reasons] == ["no_time", "window"]
+    assert "earliest start and the due time" in found.reasons[1].detail

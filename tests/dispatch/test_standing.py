@@ -1,7 +1,8 @@
 """Remembered calendars answer as calendars that are read for the first time, whatever changed meanwhile and whoever
 changed it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -17,15 +18,16 @@ from dispatch.calendar import BlockKind, blocks_between
 from dispatch.catalogue import Service
 from dispatch.database import open_session
 from dispatch.errors import SlotTaken
+from dispatch.ids import new_id
 from dispatch.offer import Offer, OfferStatus, OfferStrategy
-from dispatch.planning import Job, Window, job_of, load_standing, slot_windows
+from dispatch.planning import Job, Window, job_of, load_standing, range_of, slot_windows
 from dispatch.service_request import Priority
 from dispatch.settings import Settings
 from dispatch.shift import Shift, set_availability
 from dispatch.slots import find_slots, sign_slot
 from dispatch.standing import Calendars, Opening, calendars_of
 from dispatch.technician import Engagement, Technician, TechnicianSkill
-from optimizer import recommend
+from optimizer import Reason, recommend
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, ZONE, World, at, clock_time
 
 DAYS = [TOMORROW + timedelta(days=offset) for offset in range(2)]
@@ -64,6 +66,37 @@ def by_one_problem(world: World, job: Job) -> list[tuple[int, int, int, int]]:
     for each in found:
         best.setdefault(each.window, (each.window, each.extra_cents, each.start, each.extra_travel_s))
     return [best[window] for window in sorted(best)]
+
+
+Why = list[tuple[Set[str], Set[str], tuple[Reason, ...], tuple[Reason, ...]]]
+"""By day who works, who could take the visit, why the others cannot and, where nobody can, what would help."""
+
+
+def why_not(world: World, job: Job) -> Why:
+    days = [slot_windows(job.service, day, ZONE) for day in DAYS]
+    calendars = calendars_of(world.session, world.organization.id)
+    found: Why = []
+    for obstacles in calendars.obstacles(world.session, world.settings, job, days, ZONE):
+        fitting = obstacles.fitting()
+        helps = () if fitting else obstacles.would_fit_if()
+        found.append((obstacles.working, fitting, obstacles.reasons(fitting), helps))
+    return found
+
+
+def why_not_by_problems(world: World, job: Job) -> Why:
+    """Everybody's calendars of each day in a problem with a matrix."""
+    found: Why = []
+    for on in DAYS:
+        windows = slot_windows(job.service, on, ZONE)
+        range_ = range_of(windows, ZONE)
+        day = load_standing(
+            world.session, world.settings, world.organization.id, range_, asking=job, windows=windows
+        )
+        answer = recommend(day.problem, day.plan, job.appointment.id, job.windows_at_place(windows))
+        working = {shift.technician for shift in day.problem.shifts}
+        fitting = {insertion.technician for insertion in answer.insertions}
+        found.append((working, fitting, answer.reasons, answer.would_fit_if))
+    return found
 
 
 def book_first(world: World, km: float, hours: float = 1, which: int = 0) -> Job | None:
@@ -180,6 +213,16 @@ def _be_absent(world: World, crew: list[Technician], number: int) -> None:
         world.session.add(world.block(crew[2], begin, end, BlockKind.ABSENCE))
 
 
+def _work_for_others(world: World, crew: list[Technician], number: int) -> None:
+    begin = int(clock_time(10 + number % 6, day=DAYS[number % 2]).timestamp())
+    technician = crew[number % 2]
+    assert technician.no is not None
+    if not blocks_between(world.session, [technician.no], begin, begin + 3600):
+        block = world.block(technician, begin, begin + 3600)
+        block.organization_id = world.new_organization(f"others-{new_id()}").id
+        world.session.add(block)
+
+
 def _change_buffer(world: World, crew: list[Technician], number: int) -> None:
     for service in world.session.exec(select(Service)).all():
         service.buffer_before_s = 300 * (number % 4)
@@ -211,7 +254,8 @@ def _ask_technician(world: World, crew: list[Technician], number: int) -> None:
 
 CHANGES: list[Change] = [
     _book, _cancel, _reschedule, _hold, _pin, _move_home, _limit_radius, _change_skill, _change_pay,
-    _suspend_or_reinstate, _change_hours, _change_availability, _be_absent, _change_buffer, _ask_technician,
+    _suspend_or_reinstate, _change_hours, _change_availability, _be_absent, _work_for_others, _change_buffer,
+    _ask_technician,
 ]  # fmt: skip
 STEPS = st.lists(st.tuples(st.sampled_from(CHANGES), st.integers(0, 59)), min_size=1, max_size=8)
 
@@ -239,6 +283,36 @@ def test_what_is_remembered_is_what_stands(
         session.rollback()
 
 
+HARD_TO_SERVE: list[tuple[float, int, dict[str, int]]] = [
+    (1, 1800, {"plumbing": 1}), (7, 86_400, {}), (3, 3 * 3600, {"plumbing": 3}), (1, 86_400, {"plumbing": 4}),
+    (1, 86_400, {"painting": 1}), (15, 1800, {"plumbing": 1}),
+]  # fmt: skip
+"""Hours of work, seconds from one window to the next, skills."""
+
+
+@given(steps=STEPS)
+@hypothesis_settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_why_nobody_can_is_told_from_what_is_remembered(
+    engine: Engine, settings: Settings, steps: list[tuple[Change, int]]
+) -> None:
+    with open_session(engine) as session:
+        world = World(session, settings)
+        crew = a_crew(world)
+        for change, number in [(_book, 1), (_book, 7), *steps]:
+            change(world, crew, number)
+            session.flush()
+            hours, step_s, skills = HARD_TO_SERVE[number % len(HARD_TO_SERVE)]
+            service = world.service(hours=hours, slot_step_s=step_s, required_skills=skills)
+            standing = session.exec(select(Appointment).where(Appointment.status == "scheduled")).all()
+            for asked in [world.job(service, number % 11), *(job_of(session, each) for each in standing[:1])]:
+                assert why_not(world, asked) == why_not_by_problems(world, asked), change.__name__
+        session.rollback()
+
+
 def test_a_visit_that_stands_counts_as_removed(world: World) -> None:
     a_crew(world)
     job = book_first(world, 3, which=4)
@@ -247,6 +321,30 @@ def test_a_visit_that_stands_counts_as_removed(world: World) -> None:
 
     assert remembered(world, job) == before
     assert [window for window, *_ in before if windows_of(job)[window][0] == job.appointment.window_start]
+
+
+def test_a_visit_that_stands_does_not_keep_itself_out(world: World) -> None:
+    ada = world.technician("Ada Plumber", hours=(8, 11))
+    job = book_first(world, 2, hours=2)
+    assert job is not None
+    another = world.job(world.service(hours=2), 2)
+
+    assert why_not(world, another)[0][:2] == ({ada.id}, set())
+    assert why_not(world, job)[0][:2] == ({ada.id}, {ada.id})
+    assert why_not(world, job) == why_not_by_problems(world, job)
+
+
+def test_reasons_follow_the_slots_where_work_was_forced_over_midnight(world: World) -> None:
+    ada = world.technician("Ada Plumber", home_km=20, hours=(14, 23))
+    world.shift(ada, 0, 8, DAYS[1])
+    midnight = int(clock_time(0, day=DAYS[1]).timestamp())
+    world.session.add(world.block(ada, midnight - 5400, midnight + 1800))
+    job = world.job(world.service(hours=7), 20)
+
+    windows = {windows_of(job)[window][0].astimezone(ZONE).date() for window, *_ in remembered(world, job)}
+
+    assert DAYS[1] in windows
+    assert why_not(world, job)[1][1] == {ada.id}
 
 
 def test_what_was_rolled_back_is_remembered_by_nobody(world: World) -> None:
@@ -308,20 +406,43 @@ def test_another_day_has_hours_of_its_own(world: World) -> None:
     assert {slot.start.astimezone(ZONE).date() for slot in items} == {DAYS[1]}
 
 
-def test_who_books_leaves_what_is_remembered_as_it_stands(world: World) -> None:
+def test_why_there_is_no_slot_is_told_without_reading_calendars_again(world: World) -> None:
     a_crew(world)
-    asked = world.job(world.service(hours=1), 2)
-    remembered(world, asked)
+    job = world.job(world.service(hours=14), 2)
+    first = find_slots(world.session, world.settings, job, DAYS[0], DAYS[-1], NOW)
+    with statements(world) as read:
+        again = find_slots(world.session, world.settings, job, DAYS[0], DAYS[-1], NOW)
+
+    assert first.items == ()
+    assert first.reasons
+    assert again == first
+    assert any("calendar_stamp" in statement for statement in read)
+    assert [statement for statement in read if "FROM calendar_block" in statement] == []
+
+
+@contextmanager
+def statements(world: World) -> Iterator[list[str]]:
+    """What the database is asked meanwhile."""
     read: list[str] = []
 
     def note(_c: object, _k: object, statement: str, *_rest: object) -> None:
         read.append(statement)
 
+    event.listen(world.session.get_bind(), "before_cursor_execute", note)
+    yield read
+    event.remove(world.session.get_bind(), "before_cursor_execute", note)
+
+
+def test_who_books_leaves_what_is_remembered_as_it_stands(world: World) -> None:
+    a_crew(world)
+    asked = world.job(world.service(hours=1), 2)
+    remembered(world, asked)
+    read: list[str] = []
     for which in range(4):
         assert book_first(world, 3 + which, which=2 * which) is not None
-        event.listen(world.session.get_bind(), "before_cursor_execute", note)
-        found = remembered(world, asked)
-        event.remove(world.session.get_bind(), "before_cursor_execute", note)
+        with statements(world) as more:
+            found = remembered(world, asked)
         assert found == read_anew(world, asked)
+        read += more
     assert any("calendar_stamp" in statement for statement in read)
     assert [statement for statement in read if "FROM calendar_block" in statement] == []

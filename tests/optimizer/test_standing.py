@@ -1,27 +1,32 @@
 """Routes that stand, one by one, held against the recommendation over one problem with one matrix."""
 
+from collections.abc import Set
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from optimizer import (
     Break,
     Geodesic,
     Insertion,
     InvalidProblem,
+    Obstacles,
     Place,
     Plan,
+    PreparedRoutes,
     Problem,
+    Reason,
     Shift,
     TimeWindow,
     Visit,
     recommend,
     solve,
 )
-from optimizer.standing import StandingRoutes
+from optimizer.standing import StandingRoutes, Ways
 from optimizer.travel import ground_points
 from tests.optimizer.worlds import HOUR
 
@@ -79,9 +84,15 @@ def grid(days: int, length_s: int, step_s: int = HOUR) -> list[TimeWindow]:
 def ask(
     standing: StandingRoutes, asked: Visit, at: Place, windows: list[TimeWindow]
 ) -> tuple[Insertion, ...]:
+    return standing.cheapest(*question(asked, at, windows))
+
+
+Question = tuple[Visit, NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], Ways]
+
+
+def question(asked: Visit, at: Place, windows: list[TimeWindow]) -> Question:
     opens, closes = (np.array([getattr(window, end) for window in windows]) for end in ("start", "end"))
-    there = replace(asked, place=0)
-    return standing.cheapest(there, ground_points([at]), opens, closes, Geodesic().ways)
+    return replace(asked, place=0), ground_points([at]), opens, closes, Geodesic().ways
 
 
 def best_by_window(found: tuple[Insertion, ...]) -> dict[int, tuple[int, int, int, int]]:
@@ -121,8 +132,81 @@ def test_the_answer_is_that_of_one_problem(seed: int, length_s: int, order: obje
 
     truth = recommend(problem, plan, asked.id, windows).insertions
     assert best_by_window(found) == best_by_window(truth)
-    known = {(each.shift, each.window, each.position, each.start) for each in truth}
-    assert {(each.shift, each.window, each.position, each.start) for each in found} <= known
+    fits = standing.fits(*question(asked, places[asked.place], windows))
+    assert {fits.insertion(entry) for entry in range(len(fits))} == set(truth)
+    assert set(found) <= set(truth)
+
+
+Why = tuple[Set[str], Set[str], tuple[Reason, ...], tuple[Reason, ...]]
+
+
+def why_not(obstacles: Obstacles) -> Why:
+    """Who works, who could, why the others cannot and what would help."""
+    fitting = obstacles.fitting()
+    return obstacles.working, fitting, obstacles.reasons(fitting), obstacles.would_fit_if()
+
+
+def by_one_problem(problem: Problem, plan: Plan, asked: Visit, windows: list[TimeWindow]) -> Why:
+    prepared = PreparedRoutes(problem, plan)
+    return why_not(prepared.obstacles(prepared.routes, prepared.question(asked, windows)))
+
+
+def by_what_stands(standing: StandingRoutes, asked: Visit, at: Place, windows: list[TimeWindow]) -> Why:
+    return why_not(standing.obstacles(*question(asked, at, windows)))
+
+
+HARD_TO_SERVE = st.tuples(
+    st.lists(st.integers(0, 46), min_size=1, max_size=3, unique=True).map(sorted),
+    st.integers(1, 10),
+    st.sampled_from([{}, {"wiring": 2}, {"wiring": 4}, {"gas": 1}]),
+)
+"""At which hours work may start, for an hour, how many hours it takes, and which skills."""
+
+
+@given(st.integers(0, 10_000), HARD_TO_SERVE)
+@settings(max_examples=60, deadline=None)
+def test_what_keeps_a_visit_out_is_that_of_one_problem(
+    seed: int, wanted: tuple[list[int], int, dict[str, int]]
+) -> None:
+    hours, lasts_h, skills = wanted
+    problem, plan, places, asked = planned_city(seed)
+    asked = replace(asked, service_s=lasts_h * HOUR, skills=skills)
+    windows = [TimeWindow(hour * HOUR, (hour + 1) * HOUR) for hour in hours]
+    days = [StandingRoutes(), StandingRoutes()]
+    for number, shift in reversed(list(enumerate(problem.shifts))):
+        days[number % 2].put(*of_one(problem, plan, shift), places)
+
+    together = StandingRoutes.of(
+        [(days[number % 2], shift.id) for number, shift in enumerate(problem.shifts)]
+    )
+    told = by_what_stands(together, asked, places[asked.place], windows)
+
+    assert told == by_one_problem(problem, plan, asked, windows)
+    working, fitting, reasons, _ = told
+    named = {technician for reason in reasons for technician in reason.technicians}
+    assert named | fitting == working
+
+
+def test_what_keeps_a_visit_out_is_told_of_those_who_are_left() -> None:
+    problem, plan, places, asked = planned_city(3)
+    asked, windows = replace(asked, skills={"wiring": 4}), [TimeWindow(0, 0)]
+    standing = StandingRoutes()
+    standing.put(problem, plan, places)
+    gone, left = problem.shifts[0], problem.shifts[1:]
+    standing.drop([gone.id])
+    rest = Plan(tuple(route for route in plan.routes if route.shift != gone.id), ())
+
+    told = by_what_stands(standing, asked, places[asked.place], windows)
+
+    assert told == by_one_problem(replace(problem, shifts=left), rest, asked, windows)
+
+
+def test_where_nobody_is_nobody_works() -> None:
+    asked = Visit("asked", 0, 600, (TimeWindow(0, HOUR),))
+
+    told = by_what_stands(StandingRoutes.of([]), asked, Place(40.7, -74), [TimeWindow(0, HOUR)])
+
+    assert told == (set(), set(), (Reason("no_shift", "nobody works"),), ())
 
 
 @given(st.integers(0, 10_000))
@@ -174,6 +258,7 @@ def test_nobody_there_offers_nothing() -> None:
     asked = Visit("asked", 0, 600, (TimeWindow(0, HOUR),))
 
     assert ask(StandingRoutes(), asked, Place(40.7, -74), [TimeWindow(0, HOUR)]) == ()
+    assert not len(StandingRoutes().fits(*question(asked, Place(40.7, -74), [TimeWindow(0, HOUR)])))
 
 
 @pytest.mark.parametrize("cap", [{"max_travel_m": 1000}, {"max_travel_s": 1000}, {"max_duration_s": 1000}])

@@ -41,7 +41,7 @@ def stop(number: int, start: float, window: tuple[float, float]) -> RouteStop:
         technician_no=1,
         created_at=MIDNIGHT,
     )
-    return RouteStop(appointment, Place(40.7 + number / 100, -74.0), 900, 5_000)
+    return RouteStop(appointment, Place(40.7 + number / 100, -74.0), 900, 5_000, "Leak", "Casey", None)
 
 
 def row(*stops: RouteStop, shift: tuple[float, float] | None = (9, 17)) -> BoardRow:
