@@ -17,7 +17,6 @@ from dispatch.appointment import Appointment, Status
 from dispatch.asking import Asking, begin
 from dispatch.catalogue import OfferStrategy, Service
 from dispatch.database import available, open_session
-from dispatch.decision import Outcome, note
 from dispatch.errors import Conflict
 from dispatch.events import SYSTEM, record
 from dispatch.offer_round import OfferRound, RoundStatus
@@ -143,23 +142,10 @@ def _release(leads: Leads, now: datetime, appointment_id: str, session: Session)
     appointment = lock_visit(session, appointment_id)
     if appointment is None or not _still(session, _to_release(leads, now), appointment_id):
         return Counter()
-    assert appointment.technician_no is not None
     appointment.move(Status.DISPATCHED)
     appointment.agreed_start = appointment.scheduled_start
     session.add(appointment)
     record(session, appointment.organization_id, appointment.id, "appointment.dispatched", now, SYSTEM)
-    facts = [
-        {"code": "planned", "detail": "The plan gave the visit to this technician, and its time has come."}
-    ]
-    note(
-        session,
-        appointment.organization_id,
-        appointment.id,
-        appointment.technician_no,
-        Outcome.ASSIGNED,
-        facts,
-        now,
-    )
     session.flush()
     return Counter(visits_released=1)
 
