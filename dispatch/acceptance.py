@@ -316,8 +316,8 @@ def chance_of_filling(probabilities: Iterable[float]) -> float:
 
 
 def how_many_to_ask(probabilities: Iterable[float], wanted: float) -> int:
-    """Of the ranked, the fewest first whose chance of filling reaches `wanted`; all if that of all does not. Looks at no
-    more than one beyond those."""
+    """Of the ranked, the fewest first whose chance of filling reaches `wanted`; all if that of all does not. Looks at
+    no more than one beyond those."""
     nobody, count = 1.0, 0
     for each in probabilities:
         if 1 - nobody >= wanted:

@@ -24,7 +24,7 @@ from dispatch.placing import lock_visit
 from dispatch.planning import job_of
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
-from dispatch.technician import Engagement, Kind
+from dispatch.technician import Engagement, EngagementStatus, Kind
 
 AT_A_TIME = 25
 """Of each kind, in one turn of a worker: others wait meanwhile."""
@@ -88,11 +88,17 @@ def _visits() -> SelectOfScalar[str]:
 
 
 def _to_offer(leads: Leads, now: datetime) -> SelectOfScalar[str]:
-    """Promised visits that are with nobody, or with a freelancer or partner who has not been asked."""
+    """Promised visits that are with nobody, or with a freelancer or partner who has not been asked; of organizations
+    that have any."""
     employed = select(Engagement.id).where(
         Engagement.technician_no == Appointment.technician_no,
         Engagement.organization_id == Appointment.organization_id,
         Engagement.kind == Kind.EMPLOYEE,
+    )
+    to_ask = select(Engagement.id).where(
+        Engagement.organization_id == Appointment.organization_id,
+        Engagement.status == EngagementStatus.ACTIVE,
+        Engagement.kind != Kind.EMPLOYEE,
     )
     asked = select(OfferRound.id).where(
         OfferRound.appointment_id == Appointment.id,
@@ -102,7 +108,7 @@ def _to_offer(leads: Leads, now: datetime) -> SelectOfScalar[str]:
     return (
         _visits()
         .where(col(Appointment.status).in_((Status.UNASSIGNED, Status.SCHEDULED)), ~employed.exists())
-        .where(Service.offer_strategy != OfferStrategy.NONE, ~asked.exists())
+        .where(Service.offer_strategy != OfferStrategy.NONE, to_ask.exists(), ~asked.exists())
         .where(_is_time(col(Service.offer_before_s), [lead for lead, _ in leads], now))
         .order_by(col(Appointment.window_start), col(Appointment.id))
         .limit(AT_A_TIME)
