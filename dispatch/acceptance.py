@@ -315,11 +315,13 @@ def chance_of_filling(probabilities: Iterable[float]) -> float:
     return 1 - math.prod(1 - each for each in probabilities)
 
 
-def how_many_to_ask(probabilities: Sequence[float], wanted: float) -> int:
-    """Of the ranked, the fewest first whose chance of filling reaches `wanted`; all if that of all does not."""
-    nobody = 1.0
-    for count, each in enumerate(probabilities):
+def how_many_to_ask(probabilities: Iterable[float], wanted: float) -> int:
+    """Of the ranked, the fewest first whose chance of filling reaches `wanted`; all if that of all does not. Looks at
+    no more than one beyond those."""
+    nobody, count = 1.0, 0
+    for each in probabilities:
         if 1 - nobody >= wanted:
-            return count
+            break
         nobody *= 1 - each
-    return len(probabilities)
+        count += 1
+    return count

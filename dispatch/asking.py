@@ -8,6 +8,7 @@ asked at once takes nobody's time. Every step is taken with the visit locked.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -304,8 +305,9 @@ def _needed(asking: _Round, ranking: Ranking) -> int:
     """How many of the ranked have to be asked beside those who are, for one to accept with the wanted chance."""
     model = model_for(asking.session, asking.row.organization_id)
     standing = _chances(asking, model)
-    ranked = [model.probability(_terms_of_candidate(asking, candidate)) for candidate in ranking.items]
-    return max(0, how_many_to_ask([*standing, *ranked], asking.settings.wanted_chance) - len(standing))
+    ranked = (model.probability(_terms_of_candidate(asking, candidate)) for candidate in ranking.items)
+    needed = how_many_to_ask(chain(standing, ranked), asking.settings.wanted_chance)
+    return max(0, needed - len(standing))
 
 
 def _terms_of_candidate(asking: _Round, candidate: Candidate) -> JobTerms:

@@ -17,7 +17,6 @@ from dispatch.appointment import Appointment, Status
 from dispatch.asking import Asking, begin
 from dispatch.catalogue import OfferStrategy, Service
 from dispatch.database import available, open_session
-from dispatch.decision import Outcome, note
 from dispatch.errors import Conflict
 from dispatch.events import SYSTEM, record
 from dispatch.offer_round import OfferRound, RoundStatus
@@ -25,7 +24,7 @@ from dispatch.placing import lock_visit
 from dispatch.planning import job_of
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
-from dispatch.technician import Engagement, Kind
+from dispatch.technician import Engagement, EngagementStatus, Kind
 
 AT_A_TIME = 25
 """Of each kind, in one turn of a worker: others wait meanwhile."""
@@ -89,11 +88,17 @@ def _visits() -> SelectOfScalar[str]:
 
 
 def _to_offer(leads: Leads, now: datetime) -> SelectOfScalar[str]:
-    """Promised visits that are with nobody, or with a freelancer or partner who has not been asked."""
+    """Promised visits that are with nobody, or with a freelancer or partner who has not been asked; of organizations
+    that have any."""
     employed = select(Engagement.id).where(
         Engagement.technician_no == Appointment.technician_no,
         Engagement.organization_id == Appointment.organization_id,
         Engagement.kind == Kind.EMPLOYEE,
+    )
+    to_ask = select(Engagement.id).where(
+        Engagement.organization_id == Appointment.organization_id,
+        Engagement.status == EngagementStatus.ACTIVE,
+        Engagement.kind != Kind.EMPLOYEE,
     )
     asked = select(OfferRound.id).where(
         OfferRound.appointment_id == Appointment.id,
@@ -103,7 +108,7 @@ def _to_offer(leads: Leads, now: datetime) -> SelectOfScalar[str]:
     return (
         _visits()
         .where(col(Appointment.status).in_((Status.UNASSIGNED, Status.SCHEDULED)), ~employed.exists())
-        .where(Service.offer_strategy != OfferStrategy.NONE, ~asked.exists())
+        .where(Service.offer_strategy != OfferStrategy.NONE, to_ask.exists(), ~asked.exists())
         .where(_is_time(col(Service.offer_before_s), [lead for lead, _ in leads], now))
         .order_by(col(Appointment.window_start), col(Appointment.id))
         .limit(AT_A_TIME)
@@ -143,23 +148,10 @@ def _release(leads: Leads, now: datetime, appointment_id: str, session: Session)
     appointment = lock_visit(session, appointment_id)
     if appointment is None or not _still(session, _to_release(leads, now), appointment_id):
         return Counter()
-    assert appointment.technician_no is not None
     appointment.move(Status.DISPATCHED)
     appointment.agreed_start = appointment.scheduled_start
     session.add(appointment)
     record(session, appointment.organization_id, appointment.id, "appointment.dispatched", now, SYSTEM)
-    facts = [
-        {"code": "planned", "detail": "The plan gave the visit to this technician, and its time has come."}
-    ]
-    note(
-        session,
-        appointment.organization_id,
-        appointment.id,
-        appointment.technician_no,
-        Outcome.ASSIGNED,
-        facts,
-        now,
-    )
     session.flush()
     return Counter(visits_released=1)
 

@@ -433,10 +433,11 @@ def _kpis(session: Session, rows: Sequence[BoardRow], unassigned: Sequence[Unass
     """Counts and sums of the day, for people to read at a glance."""
     stops = [stop for row in rows for stop in row.route.stops]
     statuses = [stop.appointment.status for stop in stops]
+    shown = [stop.appointment.id for stop in stops] + [item.appointment.id for item in unassigned]
     pending = session.exec(
         select(func.count())
         .select_from(Offer)
-        .where(col(Offer.appointment_id).in_([s.appointment.id for s in stops]), col(Offer.status).in_(OPEN))
+        .where(col(Offer.appointment_id).in_(shown), col(Offer.status).in_(OPEN))
     ).one()
     return {
         "visits": len(stops) + len(unassigned),

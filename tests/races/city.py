@@ -181,14 +181,14 @@ class City:
         assert answer.status == 200, answer
         return answer.body
 
-    def broadcast(self, customer: Customer) -> list[str]:
-        """Asks all roofers at once about a visit that is promised; the ids of the offers, in their order."""
+    def broadcast(self, customer: Customer) -> list[tuple[Roofer, str]]:
+        """Asks all roofers who have time at once about a visit that is promised: whom, and the ids of the offers."""
         body = {"strategy": "broadcast", "technician_ids": [roofer.id for roofer in self.roofers]}
         path = f"/v1/appointments/{customer.appointment}/offers"
         answer = one(self.url, Call("POST", path, body, self.dispatcher))
         assert answer.status == 201, answer
-        offer_of = {item["technician_id"]: item["id"] for item in answer.body["items"]}
-        return [offer_of[roofer.id] for roofer in self.roofers]
+        roofer_of = {roofer.id: roofer for roofer in self.roofers}
+        return [(roofer_of[item["technician_id"]], item["id"]) for item in answer.body["items"]]
 
     def accepting(self, roofer: Roofer, offer_id: str) -> Call:
         return Call("POST", f"/v1/offers/{offer_id}/accept", {}, roofer.key)

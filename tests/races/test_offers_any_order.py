@@ -39,7 +39,7 @@ from tests.support.examples import examples
 
 pytestmark = pytest.mark.nightly
 STEPS = 25
-TRIED = {"sqlite": 40, "postgresql": 8}
+TRIED = {"sqlite": 30, "postgresql": 6}
 PICK = st.integers(0, 10**6)
 """Which of those there are, modulo their number."""
 MINUTES = st.sampled_from((1, 5, 20, 65, 300))
@@ -101,6 +101,8 @@ class Offers(RuleBasedStateMachine):
     def begin_with_some_visits(self, orders: list[tuple[int, int, int]]) -> None:
         for order in orders:
             self.come(*order)
+        for visit in range(len(self.visits)):
+            self.send(visit, "broadcast", 3, 300)
 
     # What dispatchers and customers do
 
@@ -117,14 +119,15 @@ class Offers(RuleBasedStateMachine):
 
     @precondition(lambda self: self.visits)
     @rule(
-        visit=PICK, strategy=st.sampled_from(("direct", "cascade", "broadcast")), named=PICK, minutes=MINUTES
+        visit=PICK, strategy=st.sampled_from(("broadcast", "direct", "cascade")), named=PICK, minutes=MINUTES
     )
     def send(self, visit: int, strategy: str, named: int, minutes: int) -> None:
         """To somebody who is named, or whoever could come."""
         appointment = self._visit(visit)
         is_shared = appointment.organization_id != self.world.organization.id
         people = self.people[:1] if is_shared else self.people
-        ids = [people[named % len(people)].id] if strategy == "direct" or named % 3 == 0 else []
+        everybody = [one.id for one in people]
+        ids = everybody[named % len(people) :][:1] if strategy == "direct" else everybody[: named % 4]
         wanted = Wanted(OfferStrategy(strategy), ids, minutes * 60)
         said = self._said(
             lambda: offering.send(
@@ -195,7 +198,8 @@ class Offers(RuleBasedStateMachine):
     def release(self, visit: int) -> None:
         appointment_id = sorted(self.accepted)[visit % len(self.accepted)]
         appointment = self.session.get_one(Appointment, appointment_id)
-        technician = next(one for one in self.people if one.no == self.accepted.pop(appointment_id))
+        no = self.accepted.pop(appointment_id)
+        technician = next(one for one in self.people if one.no == no)
         day.release(
             self.session,
             self.world.settings,
@@ -220,7 +224,7 @@ class Offers(RuleBasedStateMachine):
     @precondition(lambda self: self.known)
     @rule(offer=PICK)
     def accept_counter(self, offer: int) -> None:
-        row = self._offer(offer)
+        row = self._offer(offer, OfferStatus.COUNTERED)
         was, pay = row.status_at(self.now), row.counter_pay_cents
         said = self._said(
             lambda: offering.accept_counter(self.session, self.world.settings, row, DISPATCHER, self.now)
@@ -237,7 +241,7 @@ class Offers(RuleBasedStateMachine):
     @precondition(lambda self: self.known)
     @rule(offer=PICK)
     def reject_counter(self, offer: int) -> None:
-        row = self._offer(offer)
+        row = self._offer(offer, OfferStatus.COUNTERED)
         was, is_again = row.status_at(self.now), row.counter_pay_cents is not None
         said = self._said(lambda: offering.reject_counter(self.session, row, DISPATCHER, self.now))
         succeeds = was is OfferStatus.COUNTERED or (was is OfferStatus.PENDING and is_again)
@@ -295,9 +299,10 @@ class Offers(RuleBasedStateMachine):
     def _visit(self, pick: int) -> Appointment:
         return self.visits[pick % len(self.visits)]
 
-    def _offer(self, pick: int) -> Offer:
-        """Of the latest more often than of the old."""
-        ids = sorted(self.known)[-6:]
+    def _offer(self, pick: int, *wanted: OfferStatus) -> Offer:
+        """Mostly one that is open, or as wanted, where there is such a one; else any of the latest."""
+        open_ = sorted(id_ for id_, status in self.known.items() if status in (wanted or OPEN))
+        ids = open_ if open_ and pick % 5 else sorted(self.known)[-6:]
         row = self.session.get_one(Offer, ids[pick % len(ids)])
         offering.lock_offer(self.session, row)
         return row

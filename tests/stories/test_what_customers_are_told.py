@@ -108,6 +108,7 @@ def test_programs_that_follow_links_change_nothing_and_the_dispatcher_sees_who_w
     _, made = booked(acme, NEXT_DAY)
     path = f"/v1/appointments/{made['appointment']['id']}"
     told()
+    acme.accept_all()
     acme.clock.move_to(datetime(2027, 3, 2, 23, 0, tzinfo=UTC))
     told()
     confirm, move = told.link("day_before", "confirm"), told.link("day_before", "move")

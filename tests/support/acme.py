@@ -97,6 +97,12 @@ class Acme:
     def accept(self, offer_id: str) -> Any:
         return self.client.act(f"/v1/offers/{offer_id}/accept", key=self.ada_key)
 
+    def accept_all(self) -> None:
+        """Whatever the worker has put to Ada."""
+        pending = self.client.read("/v1/technicians/me/offers", key=self.ada_key, status="pending")
+        for offer in pending["items"]:
+            self.accept(offer["id"])
+
     def drives(self, lat: float, lon: float) -> None:
         """Ada is on duty and there now."""
         self.client.act("/v1/technicians/me/duty", {"status": "available"}, key=self.ada_key)
