@@ -1,6 +1,6 @@
 """`/work`: what a freelancer uses on a phone, signed in with its key. This is the frame of its pages: who is signed in,
 in which language, how it stands with those it works for, and the switch of its duty. The parts are in `work_offers`,
-`work_day` and `work_earnings`."""
+`work_day`, `work_visits`, `work_earnings` and `work_decisions`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

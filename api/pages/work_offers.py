@@ -19,6 +19,7 @@ from api.pages.languages import Language
 from api.pages.site import pages
 from api.pages.visitor import link, onward, typed
 from api.pages.work import LIMIT, LONGEST_REASON, Said, Worker, of_technician, work_page
+from api.pages.work_facts import fact_words, needs
 from dispatch import offering
 from dispatch.access import offer_of
 from dispatch.appointment import ENDED, HELD_BY_TECHNICIAN, Appointment, Status
@@ -292,6 +293,7 @@ def _page(
         cards=cards,
         answered=[_brief(me, Known.of(session, offer)) for offer in answered],
         entered=entered,
+        explains=link("show_decisions") if me.standing is not EngagementStatus.PENDING else None,
     )
 
 
@@ -363,7 +365,7 @@ def _card(me: Worker, known: Known) -> Card:
         detour=t("work.detour", length=language.told_length(offer.detour_s)),
         area=area.locality,
         geo=geo(area.lat, area.lon),
-        needs=_needs(language, known.service),
+        needs=needs(language, known.service),
         why=tuple(_why(me, known, fact) for fact in offer.why),
         notes=(t("work.offer.several"),) if offer.strategy is OfferStrategy.BROADCAST else (),
         until=_until(me, offer.expires_at),
@@ -380,15 +382,6 @@ def _far(language: Language, offer: Offer) -> str:
 def geo(lat: float, lon: float) -> str:
     """An address that a phone opens in its own map (RFC 5870; `q` puts a pin there)."""
     return f"geo:{lat:.6f},{lon:.6f}?q={lat:.6f},{lon:.6f}"
-
-
-def _needs(language: Language, service: Service) -> str:
-    needed = sorted(service.required_skills.items())
-    named = (
-        language.say("work.level", skill=skill.replace("_", " "), level=language.number(level))
-        for skill, level in needed
-    )
-    return ", ".join(named) or language.say("work.needs_nothing")
 
 
 def _until(me: Worker, instant: datetime) -> str:
@@ -410,16 +403,7 @@ def _counter(me: Worker, known: Known) -> str | None:
 
 
 def _why(me: Worker, known: Known, fact: Mapping[str, Any]) -> str:
-    """The fact in the technician's language; one of another kind as it was written down."""
-    language, offer, t = me.language, known.offer, me.language.say
-    match fact:
-        case {"code": "qualified"}:
-            return t("work.why.qualified", skills=_needs(language, known.service))
-        case {"code": "near"}:
-            length = language.told_length(offer.travel_s)
-            return t("work.why.near", distance=_far(language, offer), length=length)
-        case {"code": "detour", "detour_s": int(seconds)}:
-            return t("work.why.detour", length=language.told_length(seconds))
-        case {"code": "rank", "rank": int(rank), "of": int(able)}:
-            return t("work.why.rank", rank=language.number(rank), able=language.number(able))
-    return str(fact.get("detail", ""))
+    """The way is told in the offer's own figures."""
+    offer = known.offer
+    figures = {"travel_m": offer.travel_m, "travel_s": offer.travel_s}
+    return fact_words(me.language, {**figures, **fact}, known.service)

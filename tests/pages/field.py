@@ -104,14 +104,14 @@ def build_field(
     return Field(acme, phone, visits)
 
 
-def registration(name: str) -> dict[str, Any]:
+def registration(name: str, **members: Any) -> dict[str, Any]:
     """Of another freelancer."""
-    return ADA | {"name": name, "email": f"{name.split()[0].lower()}@example.com"}
+    return ADA | {"name": name, "email": f"{name.split()[0].lower()}@example.com"} | members
 
 
-def joined(acme: Acme, name: str) -> Any:
+def joined(acme: Acme, name: str, **members: Any) -> Any:
     """Another freelancer, who works the same day; with its key as `key`."""
-    answer = acme.client.create("/v1/technicians", registration(name))
+    answer = acme.client.create("/v1/technicians", registration(name, **members))
     path = f"/v1/technicians/{answer['technician']['id']}"
     acme.client.act(f"{path}/approve", key=acme.dispatcher)
     acme.client.create(f"{path}/shifts", HOURS, key=acme.dispatcher)

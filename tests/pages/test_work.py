@@ -424,6 +424,61 @@ def test_a_day_that_is_none_is_today(field: Field, phone: Phone, said: str) -> N
     assert "1 March to 7 March" in read(phone.see(f"/work/earnings?date={said}"))
 
 
+# Why, and a person who looks again
+
+
+def test_why_one_was_asked_or_not_is_told_and_a_person_looks_again_once(field: Field, phone: Phone) -> None:
+    joined(field.acme, "Bo Second")
+    path = f"/v1/appointments/{field.visits[0]['id']}/offers"
+    field.acme.client.create(path, {"strategy": "cascade"}, key=field.acme.dispatcher)
+    page = phone.see("/work/decisions")
+    [decision] = re.findall(r'id="decision-([^"]+)"', page.text)
+
+    asked = phone.send(f"/work/decisions/{decision}/review", reason="I live nearer.", page="1")
+    again = told(phone, f"/work/decisions/{decision}/review", reason="", page="1")
+    [review] = field.acme.client.read("/v1/reviews", key=field.acme.dispatcher)["items"]
+    answer = {"answer": "Your address was wrong.", "outcome": "changed"}
+    field.acme.client.act(f"/v1/reviews/{review['id']}/answer", answer, key=field.acme.dispatcher)
+
+    assert "You were asked" in read(page)
+    assert "You are verified for: plumbing (level 2)." in read(page)
+    assert "From the place before it is 1.6 km and 6 min." in read(page)
+    assert "Bo" not in page.text.partition("<main")[2]
+    assert asked.location == f"/work/decisions?page=1#decision-{decision}"
+    assert review["note"] == "I live nearer."
+    assert (again[0], "You asked about this already." in again[1]) == (409, True)
+    assert "A person looks again and answers by 16 March, 9 am." in again[1]
+    after = read(phone.see("/work/decisions"))
+    assert "the decision was changed. Your address was wrong." in after
+
+
+def test_who_was_passed_over_reads_what_stood_in_the_way(app: Flask, field: Field) -> None:
+    bo = joined(
+        field.acme, "Bo Second", home={"lat": 40.9, "lon": -73.9, "address": "Far"}, max_travel_m=1000
+    )
+    path = f"/v1/appointments/{field.visits[0]['id']}/offers"
+    field.acme.client.create(path, {"strategy": "cascade"}, key=field.acme.dispatcher)
+    phone = Phone(app.test_client())
+    phone.sign_in(bo["key"])
+
+    shown = read(phone.see("/work/decisions"))
+
+    assert "You were not asked, or not at once" in shown
+    assert re.search(r"The place is farther away than you go\. \(2\d km\)", shown)
+
+
+def test_a_decision_about_somebody_else_is_as_good_as_none(app: Flask, field: Field, phone: Phone) -> None:
+    bo = joined(field.acme, "Bo Second")
+    field.ask(technician_ids=[bo["id"]])
+    theirs = Phone(app.test_client())
+    theirs.sign_in(bo["key"])
+    [decision] = re.findall(r'id="decision-([^"]+)"', theirs.see("/work/decisions").text)
+    phone.see("/work/decisions")
+
+    for decision_id in (decision, "none"):
+        assert phone.send(f"/work/decisions/{decision_id}/review").status_code == 404
+
+
 # Duty and earnings
 
 
@@ -465,7 +520,7 @@ def test_who_is_not_approved_yet_reads_so_and_may_do_nothing(
     phone = Phone(app.test_client())
     phone.sign_in(new["api_key"])
 
-    for path in ("/work", "/work/day", "/work/earnings"):
+    for path in ("/work", "/work/day", "/work/earnings", "/work/decisions"):
         shown = read(phone.see(path))
         assert "Acme has not approved you yet." in shown
         assert "Offers and visits appear here once somebody has approved you." in shown
@@ -487,6 +542,7 @@ def test_who_is_suspended_reads_why_and_what_it_still_may(field: Field, phone: P
     assert "You may still read what you earned" in shown
     assert "Taken back" in shown
     assert phone.see("/work/earnings").status_code == 200
+    assert "You were suspended" in read(phone.see("/work/decisions"))
     assert "Visits:" not in read(phone.see(TODAY))
 
 
@@ -511,7 +567,7 @@ def various(field: Field, phone: Phone, clock: FakeClock) -> list[TestResponse]:
     pages.append(phone.send(f"/work/visits/{visit}/progress", date=DAY, status="dispatched"))
     pages.append(phone.send(f"/work/visits/{visit}/progress", date=DAY, status="cannot_complete"))
     phone.send(f"/work/visits/{visit}/progress", date=DAY, status="completed")
-    pages += [phone.see(TODAY), phone.see("/work/earnings")]
+    pages += [phone.see(TODAY), phone.see("/work/earnings"), phone.see("/work/decisions")]
     pages += [
         phone.see(f"{TODAY}&told={said}") for said in ("late", "on_time", "proved", "follow_up", "wrong_code")
     ]
@@ -558,5 +614,5 @@ def test_what_people_wrote_is_shown_as_they_wrote_it(field: Field, phone: Phone)
 
 
 def test_the_pages_are_kept_nowhere(field: Field, phone: Phone) -> None:
-    for path in ("/work", TODAY, "/work/earnings"):
+    for path in ("/work", TODAY, "/work/earnings", "/work/decisions"):
         assert phone.see(path).headers["Cache-Control"] == "no-store"

@@ -105,6 +105,8 @@ def test_every_part_fits_and_is_accessible(
             check(page, status)
         page.goto(f"{work_site}/work/earnings?{lang}")
         check(page, "earnings")
+        page.goto(f"{work_site}/work/decisions?{lang}")
+        check(page, "decisions")
         page.locator("header summary").click()
         check(page, "languages")
 
