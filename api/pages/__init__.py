@@ -6,7 +6,22 @@ made by `timeline`, `route_map` and `words`, which know no request."""
 
 from flask import Flask
 
-from api.pages import answering, board, booking, failures, home, leaflet, login, manage, tracking
+from api.pages import (
+    answering,
+    board,
+    booking,
+    failures,
+    home,
+    leaflet,
+    login,
+    manage,
+    tracking,
+    work,
+    work_day,
+    work_earnings,
+    work_offers,
+    work_visits,
+)
 from api.pages.site import pages
 
 __all__ = [
@@ -20,6 +35,11 @@ __all__ = [
     "manage",
     "register",
     "tracking",
+    "work",
+    "work_day",
+    "work_earnings",
+    "work_offers",
+    "work_visits",
 ]
 
 

@@ -12,7 +12,8 @@ from api.problems import MEDIA_TYPE
 
 NO_PAGES = ("/v1/", "/optimization", "/healthz", "/readyz", "/metrics", "/openapi.json")
 """Paths that only programs ask for."""
-OF_CUSTOMERS = ("/book/", *PRIVATE)
+TRANSLATED = ("/book/", "/work", *PRIVATE)
+"""Paths of pages that speak the language of whoever asks."""
 
 _KINDS = {
     HTTPStatus.NOT_FOUND: "unknown",
@@ -21,7 +22,13 @@ _KINDS = {
     HTTPStatus.TOO_MANY_REQUESTS: "many",
     HTTPStatus.SERVICE_UNAVAILABLE: "away",
 }
-_FIRST_PAGES = {"/book/": ("book", "slug"), "/m/": ("manage", "token"), "/t/": ("track", "token")}
+_FIRST_PAGES = {
+    "/book/": ("book", "slug"),
+    "/m/": ("manage", "token"),
+    "/t/": ("track", "token"),
+    "/work": ("show_offers", None),
+}
+"""The view at which one begins again, and what its address names."""
 
 
 def as_page(response: Response) -> Response:
@@ -29,14 +36,14 @@ def as_page(response: Response) -> Response:
     if response.mimetype != MEDIA_TYPE or not _asks_for_page(request):
         return response
     problem = response.get_json()
-    if request.path.startswith(OF_CUSTOMERS):
-        return _for_customer(response, problem)
+    if request.path.startswith(TRANSLATED):
+        return _translated(response, problem)
     told = page("failure.html", problem=problem, advice=advice(response.status_code))
     return _retold(response, told)
 
 
-def _for_customer(response: Response, problem: dict[str, Any]) -> Response:
-    """In the customer's language, and in words that mean something to it."""
+def _translated(response: Response, problem: dict[str, Any]) -> Response:
+    """In the language of whoever asks, and in words that mean something to them."""
     status = response.status_code
     language = failure_language(status)
     values: dict[str, Any] = {"language": language, "t": language.say}
@@ -51,10 +58,14 @@ def _for_customer(response: Response, problem: dict[str, Any]) -> Response:
 
 def _first_page(status: int) -> str | None:
     """Where to begin again; None where that is the very address at which nothing is."""
-    given = request.view_args or {}
+    given, lang = request.view_args or {}, request.args.get("lang")
     for path, (view, name) in _FIRST_PAGES.items():
-        if request.path.startswith(path) and name in given and status != HTTPStatus.NOT_FOUND:
-            return url_for(f"pages.{view}", lang=request.args.get("lang"), **{name: given[name]})
+        if not request.path.startswith(path):
+            continue
+        if name is None:
+            return url_for(f"pages.{view}", lang=lang)
+        if name in given and status != HTTPStatus.NOT_FOUND:
+            return url_for(f"pages.{view}", lang=lang, **{name: given[name]})
     return None
 
 

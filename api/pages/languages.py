@@ -4,6 +4,7 @@ A language is a file in `locale`, which holds forms (as the Unicode CLDR gives t
 for what changes in braces."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
@@ -135,6 +136,21 @@ class Language(BaseModel):
         number += f"{self.decimal}{rest:0{places}}" if rest else ""
         symbol = self.symbols.get(currency, f"{currency} " if self.money.startswith("{symbol}") else currency)
         return self.money.format(number=self.number(number), symbol=symbol).replace(" ", "\N{NO-BREAK SPACE}")
+
+    def read_money(self, typed: str, currency: str) -> int | None:
+        """What was typed as an amount, in minor units: 90, 90.50, 90,50 or 1,250.50, with or without the currency. None
+        for anything else, also for what might mean two amounts."""
+        places = _MINOR_DIGITS.get(currency, 2)
+        for sign in (currency, self.symbols.get(currency, "")):
+            typed = typed.removeprefix(sign.strip()).removesuffix(sign.strip()).strip()
+        plain = typed.translate(str.maketrans(self.digits, _DIGITS)).replace("\N{NO-BREAK SPACE}", " ")
+        grouped = r"\d{1,3}(?:(?P<mark>[ .,٬])\d{3})(?:(?P=mark)\d{3})*"
+        whole = rf"\d+|{grouped}" if places == 3 else rf"{grouped}|\d+"
+        found = re.fullmatch(rf"(?P<whole>{whole})(?:(?P<point>[.,٫])(?P<rest>\d+))?", plain, re.ASCII)
+        if found is None or found["mark"] in (found["point"] or "none", self.decimal):
+            return None
+        digits, rest = re.sub(r"\D", "", found["whole"]), found["rest"] or ""
+        return int(digits + rest.ljust(places, "0")) if len(rest) <= places else None
 
 
 @cache

@@ -1,6 +1,7 @@
 """`/login` exchanges a key for a cookie, `/logout` takes it back."""
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from flask import Response, redirect, request, url_for
@@ -10,11 +11,13 @@ from api.auth import PUBLIC, allow, end_browser_session, start_browser_session
 from api.pages.site import page, pages
 from dispatch import keys
 from dispatch.errors import Forbidden
-from dispatch.keys import Principal
+from dispatch.keys import Principal, Role
 
 _KEY = re.compile(r"[!-~]{1,200}")
 _LOCAL = re.compile(r"/(?![/\\])[!-~]*")
 """A path of this site: no scheme, no host, and nothing that a browser would take for one."""
+_AT_HOME: Mapping[Role, str] = {"dispatcher": "pages.show_board", "technician": "pages.show_offers"}
+"""Where whoever signs in is led; all others to the first page."""
 
 
 @pages.get("/login")
@@ -34,8 +37,7 @@ def log_in() -> Response:
     caller = _caller(request.form.get("key", "").strip())
     if caller is None:
         return page("login.html", HTTPStatus.UNAUTHORIZED, next=onward, refused=True)
-    at_home = url_for("pages.show_board" if caller.role == "dispatcher" else "pages.home")
-    response = _redirect(onward or at_home)
+    response = _redirect(onward or url_for(_AT_HOME.get(caller.role, "pages.home")))
     start_browser_session(response, caller)
     return response
 

@@ -154,6 +154,31 @@ def onward(target: str) -> Response:
     return response
 
 
+def spoken_page(
+    template: str,
+    language: Language,
+    here: str,
+    status: int = HTTPStatus.OK,
+    form_id: str | None = None,
+    **values: Any,
+) -> Response:
+    """A page in the language. here: its address, to be read in another language; form_id: of the form that another
+    language must not empty, which is sent for it instead."""
+    joint = "&" if "?" in here else "?"
+    response = page(
+        template,
+        status,
+        language=language,
+        t=language.say,
+        languages=[(language_of(code), f"{here}{joint}lang={code}") for code in CODES],
+        wanted=wanted_code(),
+        form_id=form_id,
+        **values,
+    )
+    note_language(response, language)
+    return response
+
+
 def visitor_page(
     template: str,
     language: Language,
@@ -163,23 +188,17 @@ def visitor_page(
     form_id: str | None = None,
     **values: Any,
 ) -> Response:
-    """A page of the organization's in the language. here: its address, to be read in another language; form_id: of the
-    form that another language must not empty, which is sent for it instead."""
-    joint = "&" if "?" in here else "?"
-    response = page(
+    """A page of the organization's for its customers, as `spoken_page`."""
+    return spoken_page(
         template,
+        language,
+        here,
         status,
-        language=language,
-        t=language.say,
+        form_id,
         organization=organization,
-        languages=[(language_of(code), f"{here}{joint}lang={code}") for code in CODES],
-        wanted=wanted_code(),
-        form_id=form_id,
         longest_notes=LONGEST_NOTES,
         **values,
     )
-    note_language(response, language)
-    return response
 
 
 def note_language(response: Response, language: Language) -> None:

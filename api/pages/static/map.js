@@ -1,5 +1,5 @@
 // Draws the way to the customer, on plain ground or the tiles of a configured server: the two places, the line between them, a ring of distance, a scale.
-// Loaded by tracking.js, with Leaflet, once there is a position to show.
+// Loaded by tracking.js, with Leaflet, once there is a position to show. The empty map serves work_map.js too.
 
 function loaded(element, place) {
   return new Promise((done, failed) => {
@@ -42,16 +42,25 @@ function ring(centre, here, radius, words) {
   return L.layerGroup([circle, name]);
 }
 
-// Gives back what shows another position.
-export async function drawn(box) {
+const isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+// Leaflet, and a map with nothing on it yet.
+export async function begun(box) {
   await load(box);
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const still = isStill();
   const motion = { zoomSnap: 0.25, zoomAnimation: !still, fadeAnimation: !still, markerZoomAnimation: !still };
   const hands = { scrollWheelZoom: false, dragging: !L.Browser.mobile }; // a finger or a wheel moves the page
   const map = L.map(box, { attributionControl: false, zoomControl: false, ...hands, ...motion });
   L.control.zoom({ position: "topright", zoomInTitle: box.dataset.zoomIn, zoomOutTitle: box.dataset.zoomOut }).addTo(map);
   L.control.scale({ imperial: false }).addTo(map);
   if (box.dataset.tiles) L.tileLayer(box.dataset.tiles, { maxZoom: 19 }).addTo(map);
+  return map;
+}
+
+// Gives back what shows another position.
+export async function drawn(box) {
+  const map = await begun(box);
+  const still = isStill();
   const line = L.polyline([], { className: "way-line", interactive: false });
   let technician;
   let circle;
