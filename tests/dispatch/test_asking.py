@@ -118,8 +118,8 @@ def test_no_round_writes_a_line_for_everybody(world: World, monkeypatch: pytest.
 
     sent(world, promised(world), OfferStrategy.CASCADE)
 
-    outcomes = world.session.exec(select(Decision.outcome).order_by(Decision.technician_no)).all()
-    assert outcomes == [Outcome.OFFERED, Outcome.NOT_OFFERED]
+    outcomes = world.session.exec(select(Decision.outcome)).all()
+    assert sorted(outcomes) == [Outcome.NOT_OFFERED, Outcome.OFFERED]
 
 
 def test_each_of_a_cascade_has_its_part_of_the_time(world: World) -> None:
