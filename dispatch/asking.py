@@ -46,6 +46,9 @@ DEFAULT_ANSWER_TIME = timedelta(hours=1)
 """How long one alone may answer where nothing else is said, and never longer than an answer is of use."""
 LEAST_ANSWER_TIME = timedelta(minutes=5)
 """Where each of a cascade would have less, the rest is asked at once."""
+MOST_PASSED_OVER = 50
+"""Of one round, to whom it is noted why they are not asked."""
+NOT_ABLE = frozenset({"skill_missing", "level_too_low", "skill_expired"})
 NOBODY = Ranking((), {}, ())
 
 
@@ -462,27 +465,32 @@ def _send(
 
 
 def _note_passed_over(asking: _Round, ranking: Ranking, asked: set[int]) -> None:
-    """Why those who were considered are not asked, or not yet."""
+    """Why those who were considered are not asked, or not yet: who could come, the cheapest first, then who is able and
+    hindered."""
     if asking.row.technician_nos:
         return
-    session, appointment, now = asking.session, asking.appointment, asking.now
-    for number, candidate in enumerate(ranking.items, 1):
-        if candidate.no not in asked:
-            said = f"Place {number} of {len(ranking.items)} who could come; those before are asked first."
-            facts = [{"code": "rank", "detail": said, "rank": number, "of": len(ranking.items)}]
-            facts.append(_detour_fact(candidate))
-            note(
-                session,
-                appointment.organization_id,
-                appointment.id,
-                candidate.no,
-                Outcome.NOT_OFFERED,
-                facts,
-                now,
-            )
-    for no, reason in ranking.reasons.items():
-        facts = [reason_fields(reason)]
-        note(session, appointment.organization_id, appointment.id, no, Outcome.NOT_OFFERED, facts, now)
+    appointment, of = asking.appointment, len(ranking.items)
+    could = [
+        (one.no, _rank_facts(one, at, of)) for at, one in enumerate(ranking.items, 1) if one.no not in asked
+    ]
+    hindered = [
+        (no, [reason_fields(reason)]) for no, reason in ranking.reasons.items() if reason.code not in NOT_ABLE
+    ]
+    for no, facts in [*could, *hindered][:MOST_PASSED_OVER]:
+        note(
+            asking.session,
+            appointment.organization_id,
+            appointment.id,
+            no,
+            Outcome.NOT_OFFERED,
+            facts,
+            asking.now,
+        )
+
+
+def _rank_facts(candidate: Candidate, place: int, of: int) -> list[dict[str, Any]]:
+    said = f"Place {place} of {of} who could come; those before are asked first."
+    return [{"code": "rank", "detail": said, "rank": place, "of": of}, _detour_fact(candidate)]
 
 
 def _detour_fact(candidate: Candidate) -> dict[str, Any]:

@@ -4,56 +4,61 @@ Found by the insertion engine of slots and plans, in the calendars as they stand
 enters nowhere.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 
 from dispatch.calendar import discreet
-from dispatch.planning import Job, Window, WorkingDay, load_standing, range_of, with_visit
+from dispatch.planning import Job, Window, narrowed, with_visit
 from dispatch.settings import Settings
-from dispatch.standing import READ_AT_A_TIME, SHIFT_BEFORE
+from dispatch.standing import Opening, calendars_of
 from dispatch.technician import Engagement, EngagementStatus, Kind, Technician
 from dispatch.territory import Territory
-from optimizer import Insertion, Reason, Recommendation, Stop, recommend
+from optimizer import Insertion, Reason, Stop
 
 NOT_WORKING = Reason("no_shift", "does not work at that time")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A technician who could make the visit, and where in its day that costs least. day: its calendar among others, as
-    read."""
+    """A technician who could make the visit, and where in its day that costs least."""
 
-    technician: Technician
-    engagement: Engagement
-    insertion: Insertion
-    day: WorkingDay
+    opening: Opening
     job: Job
     window: Window
+    settings: Settings
 
     @property
     def no(self) -> int:
-        assert self.technician.no is not None
-        return self.technician.no
+        return self.opening.technician_no
+
+    @property
+    def technician(self) -> Technician:
+        return self.opening.read.technicians[self.insertion.technician]
+
+    @property
+    def engagement(self) -> Engagement:
+        return self.opening.engagement
+
+    @property
+    def insertion(self) -> Insertion:
+        return self.opening.insertion
 
     @property
     def stop(self) -> Stop:
         """The visit in the technician's route."""
-        visit_id = self.job.appointment.id
-        windows = self.job.windows_at_place([self.window])
-        plan, _ = with_visit(self.day, visit_id, self.insertion, windows)
-        route = next(route for route in plan.routes if route.shift == self.insertion.shift)
+        visit_id, shift_id = self.job.appointment.id, self.insertion.shift
+        day = narrowed(self.settings, self.opening.read, shift_id, self.technician, self.job, [self.window])
+        plan, _ = with_visit(day, visit_id, self.insertion, self.job.windows_at_place([self.window]))
+        (route,) = plan.routes
         return next(stop for stop in route.stops if stop.visit == visit_id)
 
     @property
     def is_beside_others(self) -> bool:
         """Whether it would come next to another organization's visit, so that travel is told rounded."""
-        visit_id, at = self.job.appointment.id, self.insertion.position
-        route = next((r for r in self.day.plan.routes if r.shift == self.insertion.shift), None)
-        stops = [stop.visit for stop in route.stops if stop.visit != visit_id] if route else []
-        return any(stop not in self.day.jobs for stop in stops[max(0, at - 1) : at + 1])
+        return self.opening.beside_others
 
     @property
     def detour(self) -> tuple[int, int]:
@@ -85,82 +90,42 @@ def rank(
     visit stands it counts as removed. among, without: technicians by number."""
     zone = ZoneInfo(session.get_one(Territory, job.appointment.territory_id).time_zone)
     people = _asked_people(session, job.appointment.organization_id, among, without)
-    found: list[Candidate] = []
-    reasons: dict[int, Reason] = {}
-    would_fit: dict[tuple[str, str], Reason] = {}
-    for some in _few(list(people)):
-        day = _read(session, settings, job, window, zone, some)
-        told = recommend(day.problem, day.plan, job.appointment.id, job.windows_at_place([window]))
-        found += _candidates(day, told, job, window)
-        reasons |= _reasons(day, told, some)
-        would_fit |= {
-            (r.code, r.detail): _nearer(would_fit.get((r.code, r.detail)), r) for r in told.would_fit_if
-        }
+    calendars = calendars_of(session, job.appointment.organization_id)
+    found = [
+        Candidate(opening, job, window, settings)
+        for opening in calendars.by_technician(session, settings, job, window)
+        if opening.technician_no in people
+    ]
     found.sort(key=lambda one: (one.insertion.extra_cents, one.insertion.start, one.no))
-    return Ranking(tuple(found), reasons, () if found else tuple(would_fit.values()))
+    (obstacles,) = calendars.obstacles(session, settings, job, [[window]], zone)
+    why = {id_: reason for reason in obstacles.reasons(obstacles.fitting()) for id_ in reason.technicians}
+    able = {candidate.no for candidate in found}
+    reasons = {no: why.get(id_, NOT_WORKING) for no, id_ in people.items() if no not in able}
+    helps = () if found else _of(obstacles.would_fit_if(), set(people.values()))
+    return Ranking(tuple(found), reasons, helps)
 
 
 def _asked_people(
     session: Session, organization_id: str, among: Collection[int] | None, without: Collection[int]
-) -> Sequence[int]:
+) -> dict[int, str]:
+    """Their ids by number."""
     query = (
-        select(Engagement.technician_no)
-        .where(Engagement.organization_id == organization_id, Engagement.status == EngagementStatus.ACTIVE)
-        .where(Engagement.kind != Kind.EMPLOYEE, col(Engagement.technician_no).not_in(list(without)))
+        select(Technician.no, Technician.id)
+        .where(Engagement.technician_no == Technician.no, Engagement.organization_id == organization_id)
+        .where(Engagement.status == EngagementStatus.ACTIVE, Engagement.kind != Kind.EMPLOYEE)
+        .order_by(col(Technician.no))
     )
-    if among is not None:
-        query = query.where(col(Engagement.technician_no).in_(list(among)))
-    return session.exec(query.order_by(col(Engagement.technician_no))).all()
+    return {
+        no: id_
+        for no, id_ in session.exec(query)
+        if no is not None and no not in without and (among is None or no in among)
+    }
 
 
-def _few(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    for first in range(0, len(numbers), READ_AT_A_TIME):
-        yield numbers[first : first + READ_AT_A_TIME]
-
-
-def _read(
-    session: Session, settings: Settings, job: Job, window: Window, zone: ZoneInfo, numbers: Sequence[int]
-) -> WorkingDay:
-    range_ = range_of([window], zone)
-    day = load_standing(
-        session,
-        settings,
-        job.appointment.organization_id,
-        (range_[0] - SHIFT_BEFORE, range_[1]),
-        asking=job,
-        windows=[window],
-        technician_nos=numbers,
+def _of(reasons: Collection[Reason], technician_ids: Collection[str]) -> tuple[Reason, ...]:
+    """Those that concern one of these, or nobody in particular."""
+    return tuple(
+        reason
+        for reason in reasons
+        if not reason.technicians or not set(reason.technicians).isdisjoint(technician_ids)
     )
-    preferred = job.request.preferred_technician_no
-    if preferred is None or preferred in numbers:
-        return day
-    named = session.get_one(Technician, preferred).id
-    visits = tuple(
-        replace(visit, preferred=frozenset({named})) if visit.id == job.appointment.id else visit
-        for visit in day.problem.visits
-    )
-    return replace(day, problem=replace(day.problem, visits=visits))
-
-
-def _candidates(day: WorkingDay, told: Recommendation, job: Job, window: Window) -> list[Candidate]:
-    """Each once, where the visit costs least."""
-    best: dict[str, Insertion] = {}
-    for insertion in told.insertions:
-        best.setdefault(insertion.technician, insertion)
-    return [
-        Candidate(day.technicians[id_], day.engagements[id_], insertion, day, job, window)
-        for id_, insertion in best.items()
-    ]
-
-
-def _reasons(day: WorkingDay, told: Recommendation, numbers: Sequence[int]) -> dict[int, Reason]:
-    no_of = {id_: technician.no for id_, technician in day.technicians.items()}
-    able = {insertion.technician for insertion in told.insertions}
-    why = {no_of[id_]: reason for reason in told.reasons for id_ in reason.technicians}
-    fitting = {no_of[id_] for id_ in able}
-    return {no: why.get(no, NOT_WORKING) for no in numbers if no not in fitting}
-
-
-def _nearer(known: Reason | None, other: Reason) -> Reason:
-    """What asks for less."""
-    return other if known is None or (other.by or 0) < (known.by or 0) else known

@@ -56,15 +56,19 @@ MOST_DAYS, MOST_ORGANIZATIONS = 60, 100
 @dataclass(frozen=True, slots=True)
 class Opening:
     """Where a visit costs least in one window. window: the index of those asked for. technician_no: whose shift it is.
-    hours: of the shift, in seconds of the epoch. beside_others: next to another organization's visit, so that its cost
-    is told rounded."""
+    read: with what it was read. hours: of the shift, in seconds of the epoch. beside_others: next to another
+    organization's visit, so that its cost is told rounded."""
 
     window: int
     insertion: Insertion
     technician_no: int
-    engagement: Engagement
+    read: WorkingDay
     hours: TimeWindow
     beside_others: bool
+
+    @property
+    def engagement(self) -> Engagement:
+        return self.read.engagements[self.insertion.technician]
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -132,13 +136,19 @@ class _Day:
     def openings(self, asked: "_Asked") -> Iterator[Opening]:
         """For each window that some shift of this day can keep, the cheapest."""
         for found in self.routes.cheapest(asked.visit, asked.at, asked.opens, asked.closes, asked.ways):
-            beside = self.foreign[found.shift][max(0, found.position - 1) : found.position + 1]
-            hours = self.routes.shift(found.shift).window
-            person = self._engagement(found.shift, found.technician)
-            yield Opening(found.window, found, self.owner[found.shift], person, hours, any(beside))
+            yield self._opening(found)
 
-    def _engagement(self, shift_id: str, technician_id: str) -> Engagement:
-        return self.source[shift_id].engagements[technician_id]
+    def everywhere(self, asked: "_Asked") -> Iterator[Opening]:
+        """For each window and shift of this day that can keep it."""
+        fits = self.routes.fits(asked.visit, asked.at, asked.opens, asked.closes, asked.ways)
+        for entry in range(len(fits)):
+            yield self._opening(fits.insertion(entry))
+
+    def _opening(self, found: Insertion) -> Opening:
+        id_ = found.shift
+        beside = self.foreign[id_][max(0, found.position - 1) : found.position + 1]
+        hours = self.routes.shift(id_).window
+        return Opening(found.window, found, self.owner[id_], self.source[id_], hours, any(beside))
 
     def chances(
         self, asked: "_Asked", only: Sequence[int], likelihood: Likelihood
@@ -147,7 +157,7 @@ class _Day:
         fits = self.routes.fits(asked.visit, asked.at, asked.opens[only], asked.closes[only], asked.ways)
         rows, who = np.unique(fits.row, return_inverse=True)
         shifts = [fits.shifts[row] for row in rows.tolist()]
-        people = [self._engagement(shift.id, shift.technician) for shift in shifts]
+        people = [self.source[shift.id].engagements[shift.technician] for shift in shifts]
         chances = likelihood.chances(people, who, fits.start, fits.extra_travel_s, fits.extra_travel_m)
         for at, window, chance in zip(who.tolist(), fits.window.tolist(), chances.tolist(), strict=True):
             yield only[window], people[at].technician_no, chance
@@ -215,6 +225,20 @@ class Calendars:
                 for opening in openings
                 if windows[opening.window][0].astimezone(zone).date() not in kept
             ]
+
+    def by_technician(self, session: Session, settings: Settings, job: Job, window: Window) -> list[Opening]:
+        """Of everybody who could keep the window, where the visit costs least. Where it stands already it counts as
+        removed."""
+        with self._lock, _apart(session) as reading:
+            dates = _dates([window])
+            self._read(reading, settings, dates)
+            best: dict[int, Opening] = {}
+            for day, asked in self._parts(reading, settings, job, [window], dates):
+                for opening in day.everywhere(asked):
+                    known = best.get(opening.technician_no)
+                    if known is None or opening.rank < known.rank:
+                        best[opening.technician_no] = opening
+            return list(best.values())
 
     def as_read(self, technician: Technician, shift_id: str) -> WorkingDay | None:
         """What was read when the shift was, if the technician's calendar, which the caller has locked, is still the

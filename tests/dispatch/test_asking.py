@@ -72,7 +72,7 @@ def test_the_cheapest_is_asked_first_and_told_so(world: World) -> None:
     assert [no for no, _ in ranked(world, job)] == [near.no, far.no]
 
 
-def test_everybody_who_was_considered_learns_why_it_was_asked_or_not(world: World) -> None:
+def test_whoever_is_able_learns_why_it_was_asked_or_not(world: World) -> None:
     near = world.technician("Near")
     world.technician("Far", home_km=9)
     world.technician("Painter", skills={"painting": 3})
@@ -85,7 +85,6 @@ def test_everybody_who_was_considered_learns_why_it_was_asked_or_not(world: Worl
     assert [(note.outcome, note.facts[-1]["code"]) for note in notes] == [
         (Outcome.OFFERED, "rank"),
         (Outcome.NOT_OFFERED, "detour"),
-        (Outcome.NOT_OFFERED, "skill_missing"),
         (Outcome.NOT_OFFERED, "no_shift"),
     ]
     assert (notes[0].technician_no, notes[0].offer_id) == (near.no, offer.id)
@@ -110,6 +109,17 @@ def test_the_deadline_lies_two_hours_ahead_or_halves_what_is_left(
     [offer] = sent(world, job, OfferStrategy.BROADCAST, now=MORNING[0] - ahead)
 
     assert offer.expires_at == deadline
+
+
+def test_no_round_writes_a_line_for_everybody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dispatch.asking.MOST_PASSED_OVER", 1)
+    for number in range(3):
+        world.technician(f"Plumber {number}", home_km=number)
+
+    sent(world, promised(world), OfferStrategy.CASCADE)
+
+    outcomes = world.session.exec(select(Decision.outcome)).all()
+    assert sorted(outcomes) == [Outcome.NOT_OFFERED, Outcome.OFFERED]
 
 
 def test_each_of_a_cascade_has_its_part_of_the_time(world: World) -> None:
