@@ -363,6 +363,8 @@ def _tell_links(shown: "Demo", base: str) -> None:
         "Documentation": f"{base}/docs",
         "The board": f"{base}/board?{board}",
         "  sign in with the key": found.key,
+        "A freelancer's offers": f"{base}/work",
+        "  sign in with its key": found.freelancer_key or "nobody has a visit that day",
         "Book a visit": f"{base}/book/{shown.slug}",
         "One customer's visit": f"{base}/t/{found.tracking}" if found.tracking else "nobody was promised one",
         "The board as JSON": f"curl -H 'Authorization: Bearer {found.key}' '{base}/v1/board?{board}'",

@@ -2,6 +2,7 @@
 API makes it, and held beside what a dispatcher does by hand."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -13,12 +14,15 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from dispatch import keys
-from dispatch.appointment import Appointment
+from dispatch.appointment import Appointment, Status
+from dispatch.catalogue import OfferStrategy, services
 from dispatch.database import open_session, transaction
 from dispatch.errors import NotFound
 from dispatch.events import SYSTEM
 from dispatch.gazetteer import add_places
+from dispatch.keys import Principal
 from dispatch.links import tracking_token
+from dispatch.offering import Terms, send_direct
 from dispatch.organization import Organization, create_organization, organization_by_slug
 from dispatch.plan_run import PlanRun, PlanStatus
 from dispatch.planning import (
@@ -32,6 +36,7 @@ from dispatch.planning import (
 from dispatch.replanning import PlanOptions, request_plan
 from dispatch.settings import Settings
 from dispatch.shift import local_day
+from dispatch.technician import Technician
 from dispatch.territory import Territory, territories
 from dispatch.worker import see_through
 from optimizer import Plan, Reason, TimeWindow, Unserved, Visit
@@ -74,13 +79,18 @@ class Demo:
     def key_path(self) -> Path:
         return self.folder / f"{self.slug}.key"
 
+    @property
+    def freelancer_key_path(self) -> Path:
+        return self.folder / f"{self.slug}-{self.day}-freelancer.key"
+
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where to look next. key: opens the organization for a dispatcher. tracking: of the day's first
-    visit, if any."""
+    """Where to look next. key: opens the organization for a dispatcher. freelancer_key: opens the page of one to whom
+    its visits of the day are offered. tracking: of the day's first visit, if any."""
 
     key: str
+    freelancer_key: str | None
     territory_id: str
     tracking: str | None
 
@@ -93,8 +103,18 @@ def load(demo: Demo, calls: Sequence[Call], freelancers: Sequence[Freelancer], n
         organization = _organization(session, demo.slug, now)
         add_places(session, zip_areas(), now)
     loaded = load_calls(demo.engine, organization, calls, SYSTEM, now)
+    with transaction(demo.engine) as session:
+        _ask_nobody(session, organization)
     load_freelancers(demo.engine, organization, freelancers, now)
     return loaded
+
+
+def _ask_nobody(session: Session, organization: Organization) -> None:
+    """No offers leave by themselves: in a demonstration nobody would answer them, and the plan would give the visits to
+    others until nobody is left."""
+    for service in services(session, organization.id):
+        service.offer_strategy = OfferStrategy.NONE
+        session.add(service)
 
 
 def _organization(session: Session, slug: str, now: datetime) -> Organization:
@@ -239,8 +259,7 @@ def both_figures(answer: dict[str, Any]) -> tuple[Figures, Figures]:
 
 
 def links(demo: Demo, now: datetime) -> Links:
-    """What opens the organization; the dispatcher's key is made once and kept beside the results, for its
-    owner alone."""
+    """What opens the organization; keys are made once and kept beside the results, for their owner alone."""
     with transaction(demo.engine) as session:
         territory = _territory(session, demo.slug)
         first = session.exec(
@@ -251,19 +270,55 @@ def links(demo: Demo, now: datetime) -> Links:
         ).first()
         return Links(
             key=_key(session, demo, territory.organization_id, now),
+            freelancer_key=_freelancer_key(session, demo, territory, now),
             territory_id=territory.id,
             tracking=tracking_token(demo.settings, first) if first is not None else None,
         )
 
 
 def _key(session: Session, demo: Demo, organization_id: str, now: datetime) -> str:
-    if demo.key_path.exists():
-        kept = demo.key_path.read_text(encoding="ascii").strip()
-        principal = keys.authenticate(session, kept, now)
-        if principal is not None and principal.organization_id == organization_id:
-            return kept
+    kept, principal = _kept(session, demo.key_path, now)
+    if principal is not None and principal.organization_id == organization_id:
+        return kept
     _, plaintext = keys.issue_key(session, "dispatcher", organization_id=organization_id, now=now)
-    demo.folder.mkdir(parents=True, exist_ok=True)
-    demo.key_path.touch(mode=0o600)
-    demo.key_path.write_text(plaintext + "\n", encoding="ascii")
+    return _keep(demo.key_path, plaintext)
+
+
+def _freelancer_key(session: Session, demo: Demo, territory: Territory, now: datetime) -> str | None:
+    """Made once a day, when the day's visits of whoever has most are offered to it."""
+    kept, principal = _kept(session, demo.freelancer_key_path, now)
+    if principal is not None and principal.role == "technician":
+        return kept
+    range_ = local_day(demo.day, ZoneInfo(territory.time_zone))
+    visits = session.exec(
+        select(Appointment)
+        .where(Appointment.territory_id == territory.id, Appointment.status == Status.SCHEDULED)
+        .where(col(Appointment.scheduled_start) >= range_[0], col(Appointment.scheduled_start) < range_[1])
+        .order_by(col(Appointment.scheduled_start))
+    ).all()
+    if not visits:
+        return None
+    counts = Counter(visit.technician_no for visit in visits)
+    chosen = max(counts, key=lambda no: (counts[no], -(no or 0)))
+    for visit in visits:
+        if visit.technician_no == chosen:
+            terms = Terms(expires_in_s=int((range_[1] - now).total_seconds()))
+            send_direct(session, demo.settings, visit, None, terms, SYSTEM, now)
+    freelancer = session.get_one(Technician, chosen)
+    _, plaintext = keys.issue_key(session, "technician", technician_id=freelancer.id, now=now)
+    return _keep(demo.freelancer_key_path, plaintext)
+
+
+def _kept(session: Session, path: Path, now: datetime) -> tuple[str, Principal | None]:
+    """A key that was kept, and whom it opens the door to; None if nobody."""
+    if not path.exists():
+        return "", None
+    kept = path.read_text(encoding="ascii").strip()
+    return kept, keys.authenticate(session, kept, now)
+
+
+def _keep(path: Path, plaintext: str) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(plaintext + "\n", encoding="ascii")
     return plaintext

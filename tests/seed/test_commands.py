@@ -9,8 +9,13 @@ from sqlmodel import Session, select
 
 from api.cli import main
 from dispatch.appointment import Appointment
-from dispatch.database import open_engine
+from dispatch.database import open_engine, open_session
+from dispatch.keys import authenticate
+from dispatch.offer import Offer, OfferStatus
 from dispatch.service_request import ServiceRequest
+from dispatch.settings import Settings
+from dispatch.technician import Technician
+from dispatch.worker import run_due
 from optimizer import Plan, TimeWindow
 from seed import city, commands, demo, report
 from seed.nyc311 import COLUMNS, tomorrow
@@ -189,6 +194,23 @@ def test_the_demonstration_keeps_its_figures_its_map_and_the_dispatchers_key(dat
     assert answer["ours"]["visits"] == answer["by_hand"]["visits"] == 20
     assert (folder / f"demo-{day}.png").stat().st_size > 10_000
     assert stat.S_IMODE(os.stat(folder / "demo.key").st_mode) == 0o600
+
+
+def test_one_freelancer_of_the_demonstration_is_asked_and_nobody_else(database, small_day, tmp_path):
+    run("demo", "--time-limit", "1")
+    engine = open_engine(database)
+
+    run_due(engine, Settings(database_url=database), commands.utc_now())
+
+    offers = rows_of(database, Offer)
+    (asked,) = {offer.technician_no for offer in offers}
+    planned = [a for a in rows_of(database, Appointment) if a.technician_no == asked]
+    assert {offer.appointment_id for offer in offers} == {a.id for a in planned}
+    assert {offer.status for offer in offers} == {OfferStatus.PENDING}
+    (key_file,) = (tmp_path / "var" / "demo").glob("demo-*-freelancer.key")
+    with open_session(engine, read_only=True) as session:
+        principal = authenticate(session, key_file.read_text().strip(), commands.utc_now())
+        assert session.get(Technician, asked).id == principal.technician_id
 
 
 def test_a_day_that_was_planned_before_is_shown_again_without_planning(database, small_day, monkeypatch):
