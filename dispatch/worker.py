@@ -15,7 +15,18 @@ import structlog
 from sqlalchemy import Engine
 
 import optimizer
-from dispatch import automatic, day, holds, idempotency, lateness, notifying, outbox, replanning, review
+from dispatch import (
+    acceptance_training,
+    automatic,
+    day,
+    holds,
+    idempotency,
+    lateness,
+    notifying,
+    outbox,
+    replanning,
+    review,
+)
 from dispatch.channels import open_channel
 from dispatch.database import open_engine, open_session, transaction
 from dispatch.errors import Unavailable
@@ -34,7 +45,7 @@ def utc_now() -> datetime:
 def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
     """Does once whatever is due: offers that leave, expire or go on to the next, employees' visits to be released,
     holds that expired, windows that passed with nobody, visits that will be late, idempotency records past their day,
-    what was told and decided long ago."""
+    what was told and decided long ago, answers to offers that teach the chance of the next."""
     done = automatic.run(engine, settings, now)
     with transaction(engine) as session:
         released = holds.expire_due(session, settings, now)
@@ -44,8 +55,11 @@ def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
         idempotency.forget_expired(session, now)
         outbox.forget_told(session, now - timedelta(days=settings.outbox_days))
         review.forget_decided(session, now - timedelta(days=settings.decision_days))
+    trained = acceptance_training.train_due(engine, now)
     if done:
         log.info("offers", **done)
+    if trained:
+        log.info("acceptance_trained", organization_id=trained.organization_id, answers=trained.answers)
     if broken:
         log.warning("promises_broken", count=broken)
     if late:

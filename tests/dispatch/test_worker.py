@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 from dispatch import offering, placing, replanning
+from dispatch.acceptance import newest_training
 from dispatch.appointment import Status
 from dispatch.database import open_engine
 from dispatch.events import Event
@@ -13,6 +14,7 @@ from dispatch.offer import Offer, OfferStatus
 from dispatch.plan_run import PlanRun, PlanStatus
 from dispatch.replanning import PlanOptions
 from dispatch.worker import Worker, run_due
+from tests.dispatch.answers import Answering
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, World, clock_time
 from tests.support.plans import run_plans
 
@@ -36,6 +38,17 @@ def test_an_offer_expires_once_after_any_downtime(world: World, engine: Engine) 
     assert world.session.exec(select(Offer)).one().status is OfferStatus.EXPIRED
     assert len(world.session.exec(select(Event).where(Event.type == "offer.expired")).all()) == 1
     assert world.appointment(job).status is Status.UNASSIGNED
+
+
+def test_answers_teach_the_chance_of_the_next(world: World, engine: Engine) -> None:
+    Answering(world).history([world.technician()])
+    world.session.commit()
+
+    run_due(engine, world.settings, NOW)
+
+    learned = newest_training(world.session, world.organization.id)
+    assert learned is not None
+    assert learned.answers == 40
 
 
 def test_queued_runs_are_solved_in_the_order_they_came(world: World, engine: Engine) -> None:
