@@ -11,16 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from statistics import median_low
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
-from sqlalchemy import JSON, Index
+from sqlalchemy import JSON, Index, bindparam, func
 from sqlmodel import Field, Session, SQLModel, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from dispatch.catalogue import Service
 from dispatch.ids import new_id
@@ -28,7 +26,6 @@ from dispatch.money import per_hour_cents
 from dispatch.technician import Engagement, EngagementStatus, Kind
 
 Floats = NDArray[np.float64]
-Row = TypeVar("Row")
 
 HOUR_S = 3600.0
 SHORT_NOTICE_S = 2 * HOUR_S
@@ -273,7 +270,7 @@ twice, so that one that was rolled back cannot pass for another."""
 
 def model_for(session: Session, organization_id: str) -> AcceptanceModel:
     """The trained one, or the stated prior."""
-    newest = session.exec(_newest(select(AcceptanceTraining.id), organization_id)).first()
+    newest = session.exec(_NEWEST, params={"organization_id": organization_id}).first()
     if newest is None:
         return stated_prior(usual_pay_engaged(session, organization_id))
     model = _loaded.get(organization_id)
@@ -284,13 +281,16 @@ def model_for(session: Session, organization_id: str) -> AcceptanceModel:
 
 def newest_training(session: Session, organization_id: str) -> AcceptanceTraining | None:
     """The one in force; None where the stated prior stands."""
-    return session.exec(_newest(select(AcceptanceTraining), organization_id)).first()
+    newest = session.exec(_NEWEST, params={"organization_id": organization_id}).first()
+    return None if newest is None else session.get_one(AcceptanceTraining, newest)
 
 
-def _newest(query: SelectOfScalar[Row], organization_id: str) -> SelectOfScalar[Row]:
-    latest_first = (col(AcceptanceTraining.trained_at).desc(), col(AcceptanceTraining.id).desc())
-    of_organization = AcceptanceTraining.organization_id == organization_id
-    return query.where(of_organization).order_by(*latest_first).limit(1)
+_NEWEST = (
+    select(AcceptanceTraining.id)
+    .where(AcceptanceTraining.organization_id == bindparam("organization_id"))
+    .order_by(col(AcceptanceTraining.trained_at).desc(), col(AcceptanceTraining.id).desc())
+    .limit(1)
+)
 
 
 def stated_prior(usual_cents: int | None = None) -> AcceptanceModel:
@@ -298,16 +298,25 @@ def stated_prior(usual_cents: int | None = None) -> AcceptanceModel:
     return AcceptanceModel(usual_cents={} if usual_cents is None else {"": usual_cents})
 
 
+_AGREED = (
+    Engagement.organization_id == bindparam("organization_id"),
+    Engagement.status == EngagementStatus.ACTIVE,
+    Engagement.kind != Kind.EMPLOYEE,
+    col(Engagement.pay_per_hour_cents) > 0,
+)
+_MEDIAN_PAY = (
+    select(Engagement.pay_per_hour_cents)
+    .where(*_AGREED)
+    .order_by(col(Engagement.pay_per_hour_cents))
+    .offset(select((func.count() - 1) // 2).where(*_AGREED).scalar_subquery())
+    .limit(1)
+)
+
+
 def usual_pay_engaged(session: Session, organization_id: str) -> int | None:
-    """The median of what the organization agreed to pay an hour, in minor units; None where it pays nobody so."""
-    query = select(Engagement.pay_per_hour_cents).where(
-        Engagement.organization_id == organization_id,
-        Engagement.status == EngagementStatus.ACTIVE,
-        Engagement.kind != Kind.EMPLOYEE,
-        col(Engagement.pay_per_hour_cents) > 0,
-    )
-    agreed = [pay for pay in session.exec(query) if pay is not None]
-    return median_low(agreed) if agreed else None
+    """The median (the lower of two) of what the organization agreed to pay an hour, in minor units; None where it pays
+    nobody so."""
+    return session.exec(_MEDIAN_PAY, params={"organization_id": organization_id}).first()
 
 
 def chance_of_filling(probabilities: Iterable[float]) -> float:

@@ -101,8 +101,10 @@ def by_rates(rates: Rates, duration_s: int, travel_m: int) -> list[PayItem]:
 
 
 def usual_pay_cents(rates: Rates, duration_s: int, travel_m: int) -> int:
-    """What the rates come to for a visit."""
-    return sum(item.cents for item in by_rates(rates, duration_s, travel_m))
+    """What the rates come to for a visit: the sum of `by_rates`."""
+    for_hours = (rates.pay_per_hour_cents or 0) * duration_s / 3600
+    for_kilometres = (rates.pay_per_km_cents or 0) * travel_m / 1000
+    return (rates.pay_per_visit_cents or 0) + round(for_hours + for_kilometres)
 
 
 def items_of(offer: Offer, rates: Rates) -> list[PayItem]:
