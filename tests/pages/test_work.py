@@ -202,6 +202,18 @@ def test_a_decline_may_say_why_and_stands(field: Field, phone: Phone, session: S
     assert "You declined this offer before, and that stands." in late
 
 
+def test_who_declined_is_told_so_also_after_somebody_else_took_the_visit(field: Field, phone: Phone) -> None:
+    bo, offer_id = joined(field.acme, "Bo Second"), field.ask()
+    phone.see("/work")
+    phone.send(f"/work/offers/{offer_id}/decline")
+    theirs = field.ask(technician_ids=[bo["id"]])
+    field.acme.client.act(f"/v1/offers/{theirs}/accept", key=bo["key"])
+
+    status, shown = told(phone, f"/work/offers/{offer_id}/accept")
+
+    assert (status, "You declined this offer before" in shown) == (409, True)
+
+
 def test_another_pay_is_asked_for_and_its_answer_found_on_the_page(field: Field, phone: Phone) -> None:
     offer_id = field.ask()
     phone.see("/work")
