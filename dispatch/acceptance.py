@@ -270,9 +270,15 @@ twice, so that one that was rolled back cannot pass for another."""
 
 def model_for(session: Session, organization_id: str) -> AcceptanceModel:
     """The trained one, or the stated prior."""
+    learned = learned_model(session, organization_id)
+    return stated_prior(usual_pay_engaged(session, organization_id)) if learned is None else learned
+
+
+def learned_model(session: Session, organization_id: str) -> AcceptanceModel | None:
+    """None where nothing was learned yet."""
     newest = session.exec(_NEWEST, params={"organization_id": organization_id}).first()
     if newest is None:
-        return stated_prior(usual_pay_engaged(session, organization_id))
+        return None
     model = _loaded.get(organization_id)
     if model is None or model.id != newest:
         model = _loaded[organization_id] = session.get_one(AcceptanceTraining, newest).model()

@@ -46,6 +46,7 @@ DEFAULT_ANSWER_TIME = timedelta(hours=1)
 """How long one alone may answer where nothing else is said, and never longer than an answer is of use."""
 LEAST_ANSWER_TIME = timedelta(minutes=5)
 """Where each of a cascade would have less, the rest is asked at once."""
+LEAST_BROADCAST = 5
 MOST_PASSED_OVER = 50
 """Of one round, to whom it is noted why they are not asked."""
 NOT_ABLE = frozenset({"skill_missing", "level_too_low", "skill_expired"})
@@ -321,9 +322,12 @@ def _terms_of_candidate(asking: _Round, candidate: Candidate) -> JobTerms:
 
 
 def _ask_at_once(asking: _Round, ranking: Ranking) -> list[Offer]:
-    """All who were named, or as many as make it likely enough."""
+    """All who were named, or as many as make it likely enough; of a broadcast at least some, for the first answer to
+    come soon."""
     named, able = bool(asking.row.technician_nos), len(ranking.items)
-    needed = able if named else min(able, max(_needed(asking, ranking), 0 if asking.standing else 1))
+    is_broadcast = asking.row.strategy is OfferStrategy.BROADCAST and not asking.offers
+    least = LEAST_BROADCAST if is_broadcast else 0 if asking.standing else 1
+    needed = able if named else min(able, max(_needed(asking, ranking), least))
     if not needed:
         return []
     if asking.appointment.status is Status.SCHEDULED:

@@ -168,7 +168,9 @@ def _event(settings: Settings, visit: _Visit, kind: Kind) -> Event:
         event.add("LOCATION", locality)
     event.add("GEO", vGeo((where.lat, where.lon)))
     event.add("STATUS", "CONFIRMED" if is_sure else "TENTATIVE")
-    link = f"{settings.public_url}/work#{appointment.id}"
+    assert appointment.scheduled_start is not None
+    day = appointment.scheduled_start.astimezone(visit.zone).date()
+    link = f"{settings.public_url}/work/day?date={day}#visit-{appointment.id}"
     event.add("URL", link)
     event.add("DESCRIPTION", f"{_told(visit)}\n{link}")
     return event

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session
 
-from dispatch.acceptance import AcceptanceModel, model_for, trade_of
+from dispatch.acceptance import AcceptanceModel, learned_model, trade_of
 from dispatch.calendar import epoch
 from dispatch.pay import usual_pay_cents
 from dispatch.planning import Job
@@ -33,11 +33,13 @@ class Likelihood:
     wanted: float
 
     @classmethod
-    def of(
+    def learned(
         cls, session: Session, settings: Settings, job: Job, zone: ZoneInfo, now: datetime
-    ) -> "Likelihood":
-        model = model_for(session, job.appointment.organization_id)
-        return cls(job, model, zone, now, settings.wanted_chance)
+    ) -> "Likelihood | None":
+        """By what answers have taught; None before: whoever opened a shift and drew a radius has said yes to such work,
+        and no customer is sent away on an assumption."""
+        model = learned_model(session, job.appointment.organization_id)
+        return None if model is None else cls(job, model, zone, now, settings.wanted_chance)
 
     def chances(
         self,

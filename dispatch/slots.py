@@ -135,7 +135,7 @@ def best_slots(
     """The best first, without a word where there is none. days: local, in order of time."""
     windows = [window for day in days for window in _windows(job, day, zone, now)]
     calendars = calendars_of(session, job.appointment.organization_id)
-    likelihood = Likelihood.of(session, settings, job, zone, now)
+    likelihood = Likelihood.learned(session, settings, job, zone, now)
     found = [
         (windows[opening.window], _discreet(opening))
         for opening in calendars.openings(session, settings, job, windows, zone, likelihood)

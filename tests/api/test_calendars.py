@@ -58,7 +58,8 @@ def test_a_calendar_program_reads_when_what_and_roughly_where(acme: Acme, booked
     assert event["DTSTART"].dt == datetime.fromisoformat(planned["scheduled_start"])
     assert event["DTEND"].dt == datetime.fromisoformat(planned["scheduled_end"])
     assert event["SEQUENCE"] == planned["version"]
-    assert event["URL"].endswith(f"/work#{event['UID']}")
+    day = event["DTSTART"].dt.astimezone(ZoneInfo("America/New_York")).date()
+    assert event["URL"].endswith(f"/work/day?date={day}#visit-{event['UID']}")
 
 
 def test_a_feed_tells_nobody_where_and_for_whom(acme: Acme, booked: Any) -> None:

@@ -111,6 +111,13 @@ def test_the_deadline_lies_two_hours_ahead_or_halves_what_is_left(
     assert offer.expires_at == deadline
 
 
+def test_a_broadcast_asks_five_though_one_would_do(world: World) -> None:
+    for number in range(7):
+        world.technician(f"Plumber {number}", home_km=number)
+
+    assert len(sent(world, promised(world), OfferStrategy.BROADCAST)) == 5
+
+
 def test_no_round_writes_a_line_for_everybody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dispatch.asking.MOST_PASSED_OVER", 1)
     for number in range(3):

@@ -4,20 +4,31 @@ is asked and may decline."""
 import pytest
 
 from dispatch import booking
+from dispatch.acceptance import PRIOR, AcceptanceTraining
 from dispatch.planning import Job
 from dispatch.slots import UNLIKELY, Slots, find_slots
 from dispatch.technician import Kind, Technician, engagement_of
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, World
 
 USUAL, POOR, LOW = 8000, 800, 2400
-"""Cents for an hour: what three others get, a tenth of it (accepted with about 0.3), less than a third (about 0.8)."""
+"""Cents for an hour: the usual, a tenth of it (accepted with about 0.3), less than a third (about 0.8)."""
 
 
 @pytest.fixture
 def market(world: World) -> World:
-    """Electricians are paid the usual; none of them is a plumber."""
-    for number in range(3):
-        paid(world, world.technician(f"Electrician {number}", skills={"wiring": 3}), USUAL)
+    """Answers have taught what was assumed before."""
+    world.session.add(
+        AcceptanceTraining(
+            organization_id=world.organization.id,
+            trained_at=NOW,
+            answers=40,
+            accepted=30,
+            weights=dict(PRIOR),
+            trades={},
+            usual_cents={"": USUAL},
+        )
+    )
+    world.session.flush()
     return world
 
 
@@ -44,6 +55,13 @@ def test_one_who_will_hardly_accept_is_not_enough_and_the_answer_says_so(market:
 
     assert found.items == ()
     assert UNLIKELY in found.reasons
+
+
+def test_before_answers_have_taught_anything_no_customer_is_sent_away(world: World) -> None:
+    paid(world, world.technician(), USUAL)
+    paid(world, world.technician("Painter", skills={"painting": 3}), 20 * USUAL)
+
+    assert slots(world, world.job(world.service())).items
 
 
 def test_who_is_employed_is_not_asked(market: World) -> None:
