@@ -42,6 +42,7 @@ from dispatch.technician import (
     Engagement,
     EngagementStatus,
     Technician,
+    TechnicianSkill,
     stated_skills,
 )
 from dispatch.territory import Territory
@@ -335,14 +336,12 @@ class DayReader:
                     b for b in by_number[technician.no] if _begins_in(b, hours) and b.id not in shift_of_block
                 ]
                 shift_of_block |= {block.id: hours.id for block in inside}
-                zone = ZoneInfo(technician.time_zone)
-                skills = engagement.effective_skills(
-                    stated[technician.no], hours.starts_at.astimezone(zone).date()
-                )
                 begins = max(epoch(hours.starts_at), self._leaving_from)
                 window = _stretched(begins, epoch(hours.ends_at), inside, taken_until)
                 taken_until = window.end
-                shifts.append(self._shift(technician, engagement, hours, window, skills, inside))
+                shifts.append(
+                    self._shift(technician, engagement, hours, window, stated[technician.no], inside)
+                )
         return shifts, shift_of_block
 
     def _shift(
@@ -351,10 +350,11 @@ class DayReader:
         engagement: Engagement,
         time: WorkingTime,
         window: TimeWindow,
-        skills: dict[str, int],
+        stated: list[TechnicianSkill],
         inside: Sequence[CalendarBlock],
     ) -> Shift:
         home = place_of(technician)
+        on = time.starts_at.astimezone(ZoneInfo(technician.time_zone)).date()
         absences = [block for block in inside if block.kind is BlockKind.ABSENCE]
         breaks = [
             Break(TimeWindow(epoch(b.earliest_start), epoch(b.latest_end) - b.duration_s), b.duration_s)
@@ -366,7 +366,8 @@ class DayReader:
             window=window,
             start_place=self._place(time.start_place or home),
             end_place=self._place(time.end_place or home),
-            skills=skills,
+            skills=engagement.effective_skills(stated, on),
+            expired=engagement.expired_skills(stated, on),
             breaks=tuple(sorted(_ahead(breaks, window.start), key=lambda pause: pause.window)),
             radius_m=technician.max_travel_m,
             cents_per_h=engagement.pay_per_hour_cents or 0,

@@ -149,6 +149,14 @@ class Engagement(SQLModel, table=True):
             if skill.skill in self.verified_skills and not skill.is_expired(on)
         }
 
+    def expired_skills(self, stated: list[TechnicianSkill], on: date) -> frozenset[str]:
+        """Those that would count on a day if their certificate had not ended."""
+        return frozenset(
+            skill.skill
+            for skill in stated
+            if skill.skill in self.verified_skills and skill.expires_on is not None and skill.expires_on < on
+        )
+
 
 def standing(engagements: Sequence[Engagement]) -> EngagementStatus:
     """How a technician stands over all organizations: active with any of them, else pending, else suspended."""

@@ -169,6 +169,10 @@ def reason_for(visit: Visit, fleet: Fleet, shift: int, rule: int) -> Reason:
     have = fleet.shifts[shift].skills
     if code == "skill_missing":
         missing = sorted(skill for skill in visit.skills if skill not in have)
+        if fleet.shifts[shift].expired.issuperset(missing):
+            return Reason(
+                "skill_expired", f"has no valid certificate any more: {', '.join(missing)}", technician
+            )
         return Reason(code, f"lacks {', '.join(missing)}", technician)
     if code == "level_too_low":
         short = {skill: least - have.get(skill, 0) for skill, least in visit.skills.items()}

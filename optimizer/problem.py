@@ -179,7 +179,8 @@ class Shift:
     """A technician's working time on offer; each shift becomes one route.
 
     start_place: None begins at the first visit; end_place: None ends at the last (open end).
-    skills: level by skill name. breaks: in order of time; all are taken if the shift is used.
+    skills: level by skill name. expired: of skills that it had, which its reasons name. breaks: in order of time; all
+    are taken if the shift is used.
     radius_m: farthest travel distance from the start place to any visit. max_travel_m, max_travel_s: of the whole
     route. max_duration_s: from the first thing done, leaving the start place as late as the route
     allows or a break before it, to the last, waiting and breaks included. capacity: of each kind of goods, what all
@@ -210,6 +211,7 @@ class Shift:
     overtime_s: int = 0
     overtime_cents_per_h: int = 0
     given_s: int = 0
+    expired: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         name = f"shift {self.id}"

@@ -373,7 +373,7 @@ def _differ(one: Shift, other: Shift) -> bool:
     """In what `Fleet` reads; the place of the start is known by its node."""
     return any(
         getattr(one, name) != getattr(other, name)
-        for name in ("technician", "skills", "radius_m", "cents_per_h", "cents_per_visit")
+        for name in ("technician", "skills", "expired", "radius_m", "cents_per_h", "cents_per_visit")
     )
 
 

@@ -12,7 +12,7 @@ from dispatch.errors import SlotTaken
 from dispatch.planning import Job, Window, load_standing, slot_windows
 from dispatch.shift import Shift, add_shift
 from dispatch.slots import find_slots
-from dispatch.technician import Engagement, Kind
+from dispatch.technician import Engagement, Kind, stated_skills
 from optimizer import recommend
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, ZONE, World, clock_time
 from tests.support.examples import examples
@@ -106,6 +106,21 @@ def test_what_is_offered_can_be_booked_and_what_is_not_nobody_could_keep(
         assert [w for w in grid if w not in offered and anybody_can(world, job, w)] == []
         assert [w for w, slot_id in offered.items() if not can_book(world, job, slot_id, w)] == []
         trial.rollback()
+
+
+def test_whose_certificate_has_ended_is_told_apart(world: World) -> None:
+    ended, lacking = world.technician("Ada Ended"), world.technician("Ben Painter", skills={"painting": 3})
+    for skill in stated_skills(world.session, [ended.no or 0])[ended.no or 0]:
+        skill.expires_on = TOMORROW - timedelta(days=1)
+        world.session.add(skill)
+    world.session.flush()
+
+    found = find_slots(world.session, world.settings, world.job(world.service()), TOMORROW, TOMORROW, NOW)
+
+    assert {(reason.code, reason.technicians) for reason in found.reasons} == {
+        ("skill_expired", (ended.id,)),
+        ("skill_missing", (lacking.id,)),
+    }
 
 
 def test_who_could_come_and_does_not_work_is_told_apart(world: World) -> None:
