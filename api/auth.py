@@ -7,6 +7,7 @@ something must also send the session's CSRF token, in the header `X-CSRF-Token` 
 import hmac
 import secrets
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -14,7 +15,8 @@ from typing import Any, TypeVar, cast
 import structlog
 from flask import Request, Response, g, request
 from itsdangerous import BadData, URLSafeTimedSerializer
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from api import context
 from api.bodies import MAX_BODY_BYTES
@@ -34,6 +36,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _log = structlog.get_logger("api.auth")
 _touched: dict[str, datetime] = {}
+_uses = ThreadPoolExecutor(1, thread_name_prefix="key-uses")
 _TOUCH_EVERY = timedelta(minutes=1)
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -172,18 +175,28 @@ def _require_csrf_token(opened: BrowserSession) -> None:
 
 
 def note_use() -> None:
-    """Keeps when the key was last used, to the minute, in a transaction of its own after the request's."""
+    """Keeps when the key was last used, to the minute, in a transaction of its own beside the requests: who only reads
+    does not wait for those who write."""
     key_id, now = context.principal().key_id, context.now()
     if key_id is None or now - _touched.get(key_id, datetime.min.replace(tzinfo=UTC)) < _TOUCH_EVERY:
         return
     if len(_touched) > 10_000:
         _touched.clear()
     _touched[key_id] = now
+    _uses.submit(_write_use, context.engine(), key_id, now)
+
+
+def _write_use(engine: Engine, key_id: str, now: datetime) -> None:
     try:
-        with transaction(context.engine()) as session:
+        with transaction(engine) as session:
             keys.touch(session, key_id, now)
-    except (OperationalError, DispatchError):
-        _log.warning("key_use_not_noted", key_id=key_id)
+    except (SQLAlchemyError, DispatchError) as error:
+        _log.warning("key_use_not_noted", key_id=key_id, error=type(error).__name__)
+
+
+def await_uses() -> None:
+    """Until every use so far is kept."""
+    _uses.submit(lambda: None).result()
 
 
 def start_browser_session(response: Response, principal: Principal) -> str:

@@ -27,6 +27,7 @@ import click
 import psycopg
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import make_url
 
 LOCAL_POSTGRESQL = "postgresql://postgres@127.0.0.1:5432/postgres"
 START_WITHIN_S = 60
@@ -260,9 +261,14 @@ def databases(postgresql: str) -> Iterator[list[tuple[str, str]]]:
         with server:
             server.execute(f'CREATE DATABASE "{name}"')
             try:
-                yield [*found, ("PostgreSQL", postgresql.rsplit("/", 1)[0] + "/" + name)]
+                yield [*found, ("PostgreSQL", _with_driver(postgresql.rsplit("/", 1)[0] + "/" + name))]
             finally:
                 server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _with_driver(url: str) -> str:
+    """As `dispatch` names it to itself."""
+    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
 @click.command()

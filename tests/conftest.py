@@ -176,11 +176,13 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 def app(settings: Settings, clock: FakeClock) -> Iterator[Flask]:
     """The application on `settings` and `clock`. Imported here: the optimizer's tests need no web."""
     from api.app import create_app
+    from api.auth import await_uses
     from api.context import installation
 
     created = create_app(settings, clock=clock)
     created.test_client_class = ApiClient
     yield created
+    await_uses()
     with created.app_context():
         installation().engine.dispose()
 

@@ -14,6 +14,7 @@ from api.auth import (
     PUBLIC,
     access_of,
     allow,
+    await_uses,
     browser_session,
     end_browser_session,
     start_browser_session,
@@ -108,6 +109,7 @@ def test_using_a_key_is_noted_to_the_minute(
     thing_client: ApiClient, dispatcher: str, session: Session, clock: FakeClock
 ) -> None:
     def last_used() -> object:
+        await_uses()
         session.rollback()
         found = find_key(session, dispatcher)
         assert found is not None
