@@ -119,9 +119,7 @@ def open_session(engine: Engine, *, read_only: bool = False) -> Session:
     """A session. With `read_only` SQLite takes no write lock and either database refuses to write."""
     session = Transaction(engine)
     if read_only:
-        connection = session.connection(execution_options={READ_ONLY: True})
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SET TRANSACTION READ ONLY"))
+        session.connection(execution_options={READ_ONLY: True, "postgresql_readonly": True})
     return session
 
 
