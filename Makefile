@@ -49,11 +49,12 @@ check: $(LOCKED_DEV) ## Check style, types, the direction of imports and the dec
 	done; \
 	if [ -n "$$failed" ]; then echo "Failed: $${failed#, }"; exit 1; fi
 
-bench: $(LOCKED_BENCH) $(WARMED) ## Measure engines, matrices and calls over HTTP (16 minutes); INSTANCES=DIR adds that folder
+bench: $(LOCKED_BENCH) $(WARMED) ## Measure engines, matrices and calls over HTTP (20 minutes); INSTANCES=DIR adds that folder
 	@$(BIN)/python -m benchmarks.field --size 1000x100 --limit 1 --limit 5 --limit 30 --seeds 3
 	@$(BIN)/python -m benchmarks.matrices
 	@$(BIN)/python -m benchmarks.engines
 	@$(BIN)/python -m benchmarks.story
+	@$(BIN)/python -m benchmarks.booking
 	@[ -z "$(INSTANCES)" ] || $(BIN)/python -m benchmarks.instances --instances "$(INSTANCES)" $(ARGS)
 
 lock: $(BIN)/python ## Write requirements*.txt anew from pyproject.toml (ARGS=--upgrade: newest versions)

@@ -154,7 +154,7 @@ def test_a_skill_that_has_expired_does_not_count(world: World) -> None:
 
     found = recommend(day.problem, day.plan, job.appointment.id)
     assert found.insertions == ()
-    assert [reason.code for reason in found.reasons] == ["skill_missing"]
+    assert [reason.code for reason in found.reasons] == ["skill_expired"]
 
 
 def test_an_absence_takes_its_hours(world: World) -> None:
