@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Response, redirect, request, url_for
@@ -11,17 +12,21 @@ from sqlmodel import Session, col, select
 
 from api import context
 from api.auth import PUBLIC, allow
+from api.pages.languages import language_of
 from api.pages.route_map import draw_map
 from api.pages.site import page, pages
 from api.pages.timeline import VisitFacts, draw_timeline
 from api.pages.words import STATUS, clock, distance, duration, reason_words, remedy_words, told_day
-from dispatch.appointment import Status
+from dispatch.appointment import Appointment, Status
 from dispatch.catalogue import Service
 from dispatch.customer import Customer
 from dispatch.day import Board, Unassigned, board
 from dispatch.errors import Invalid, NotFound
+from dispatch.offer_round import would_fill_if_of
+from dispatch.organization import Organization
 from dispatch.service_request import Priority, ServiceRequest
 from dispatch.territory import Territory, territories
+from optimizer import Reason
 
 LEGEND = (
     Status.SCHEDULED,
@@ -35,7 +40,7 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An unassigned visit in words."""
+    """An unassigned visit in words. fillings: of one that was offered and nobody took, what would fill it."""
 
     facts: VisitFacts
     address: str | None
@@ -44,6 +49,7 @@ class Waiting:
     fits: int
     reasons: tuple[str, ...]
     remedies: tuple[str, ...]
+    fillings: tuple[str, ...]
 
 
 @pages.get("/board")
@@ -75,7 +81,7 @@ def show_board() -> Response:
         figures=_figures(found),
         legend=[(status, STATUS[status]) for status in LEGEND],
         timeline=draw_timeline(found.rows, facts, zone, day, now),
-        waiting=_waiting(found, facts, zone),
+        waiting=_waiting(session, found, facts, zone),
         map=draw_map(found.rows, found.unassigned),
     )
 
@@ -147,9 +153,10 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _waiting(found: Board, facts: dict[str, VisitFacts], zone: ZoneInfo) -> list[Waiting]:
+def _waiting(session: Session, found: Board, facts: dict[str, VisitFacts], zone: ZoneInfo) -> list[Waiting]:
     """The most urgent first."""
     names = {row.technician.id: row.technician.name for row in found.rows}
+    would_fill = would_fill_if_of(session, [item.appointment for item in found.unassigned])
     ranked = sorted(found.unassigned, key=lambda item: -item.request.priority.rank)
     return [
         Waiting(
@@ -160,9 +167,22 @@ def _waiting(found: Board, facts: dict[str, VisitFacts], zone: ZoneInfo) -> list
             fits=item.fits,
             reasons=tuple(reason_words(reason, names) for reason in item.reasons),
             remedies=tuple(remedy_words(reason, names) for reason in item.would_fit_if),
+            fillings=tuple(
+                _filling(session, fact, item.appointment, names)
+                for fact in would_fill.get(item.appointment.id, ())
+            ),
         )
         for item in ranked
     ]
+
+
+def _filling(session: Session, fact: dict[str, Any], visit: Appointment, names: dict[str, str]) -> str:
+    if fact["code"] == "pay":
+        currency = session.get_one(Organization, visit.organization_id).currency
+        pay = language_of("en").told_money(fact["pay_cents"], currency)
+        return f"It would likely be taken for {pay}."
+    technicians = tuple(fact.get("technicians", ()))
+    return remedy_words(Reason(fact["code"], fact["detail"], technicians, fact.get("by")), names)
 
 
 def _wanted(item: Unassigned, zone: ZoneInfo) -> str:

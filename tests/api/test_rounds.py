@@ -298,6 +298,17 @@ def test_what_nobody_takes_comes_to_the_dispatcher_with_what_would_fill_it(acme:
     assert item["arrival_window"] == booked["arrival_window"]
 
 
+def test_the_board_page_says_what_would_fill_it_too(acme: Acme, booked: Any) -> None:
+    pay = {"amount": 2000, "currency": "USD"}
+    [sent] = send(acme, booked, strategy="broadcast", technician_ids=[acme.ada["id"]], pay=pay)
+    answer(acme, sent, "decline", acme.ada_key)
+    acme.client.post("/login", data={"key": acme.dispatcher})
+
+    page = acme.client.get(f"/board?territory_id={acme.territory['id']}&date=2027-03-03").text
+
+    assert "Nobody took it. It would likely be taken for $" in page
+
+
 def test_who_declined_may_be_asked_again_for_more(acme: Acme, booked: Any) -> None:
     acme_offer = acme.offer(booked["id"], pay={"amount": 2000, "currency": "USD"})
     answer(acme, acme_offer, "decline", acme.ada_key)
