@@ -203,9 +203,11 @@ def lock_visit(session: Session, appointment_id: str, seen: Appointment | None =
         technician_no = seen.technician_no
         if technician_no is not None:
             lock_calendar(session, technician_no)
-        locked = session.get(Appointment, appointment_id, with_for_update=True, populate_existing=True)
-        if locked is None or locked.technician_no in (None, technician_no):
-            return locked
+        with session.begin_nested() as savepoint:
+            locked = session.get(Appointment, appointment_id, with_for_update=True, populate_existing=True)
+            if locked is None or locked.technician_no in (None, technician_no):
+                return locked
+            savepoint.rollback()  # lets go of the visit, which somebody waits for who has the calendar
         seen = None
     raise CalendarMoved
 
