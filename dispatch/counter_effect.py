@@ -13,7 +13,7 @@ from dispatch.offer_terms import travel_of
 from dispatch.pay import usual_pay_cents
 from dispatch.placing import ahead_of
 from dispatch.planning import job_of
-from dispatch.ranking import Candidate, rank
+from dispatch.ranking import Candidate, candidates
 from dispatch.settings import Settings
 
 
@@ -32,9 +32,9 @@ def effect_of_counter(session: Session, settings: Settings, offer: Offer, now: d
     assert offer.counter_pay_cents is not None
     job = job_of(session, session.get_one(Appointment, offer.appointment_id))
     try:
-        ranked = rank(session, settings, job, ahead_of(window_of(session, job), now)).items
+        ranked = candidates(session, settings, job, ahead_of(window_of(session, job), now))
     except SlotTaken:
-        ranked = ()
+        ranked = []
     own = next((one for one in ranked if one.no == offer.technician_no), None)
     others = [one.insertion.extra_cents for one in ranked if one.no != offer.technician_no]
     return Effect(

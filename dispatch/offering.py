@@ -22,7 +22,7 @@ from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.organization import Organization
 from dispatch.placing import ahead_of, lock_calendar, lock_visit, note_retimed, place
 from dispatch.planning import job_of
-from dispatch.ranking import rank
+from dispatch.ranking import candidates
 from dispatch.settings import Settings
 from dispatch.technician import Engagement, EngagementStatus, Kind, Technician, engagement_of
 
@@ -222,7 +222,7 @@ def _fits(session: Session, settings: Settings, offer: Offer, now: datetime) -> 
         window = ahead_of(window_of(session, job), now)
     except SlotTaken:
         return False
-    return bool(rank(session, settings, job, window, among=[offer.technician_no]).items)
+    return any(one.no == offer.technician_no for one in candidates(session, settings, job, window))
 
 
 def decline(

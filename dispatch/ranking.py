@@ -77,6 +77,18 @@ class Ranking:
     would_fit_if: tuple[Reason, ...]
 
 
+def candidates(session: Session, settings: Settings, job: Job, window: Window) -> list[Candidate]:
+    """Everybody whom the visit's organization has engaged and does not employ and who could start in the window, the
+    cheapest first. Where the visit stands it counts as removed."""
+    calendars = calendars_of(session, job.appointment.organization_id)
+    found = [
+        Candidate(opening, job, window, settings)
+        for opening in calendars.by_technician(session, settings, job, window)
+        if opening.engagement.kind.is_asked
+    ]
+    return sorted(found, key=lambda one: (one.insertion.extra_cents, one.insertion.start, one.no))
+
+
 def rank(
     session: Session,
     settings: Settings,
@@ -86,17 +98,11 @@ def rank(
     among: Collection[int] | None = None,
     without: Collection[int] = (),
 ) -> Ranking:
-    """Everybody whom the visit's organization has engaged and does not employ, for a start in the window. Where the
-    visit stands it counts as removed. among, without: technicians by number."""
+    """Those of `candidates`, and why nobody else is among them. among, without: technicians by number."""
     zone = ZoneInfo(session.get_one(Territory, job.appointment.territory_id).time_zone)
     people = _asked_people(session, job.appointment.organization_id, among, without)
+    found = [one for one in candidates(session, settings, job, window) if one.no in people]
     calendars = calendars_of(session, job.appointment.organization_id)
-    found = [
-        Candidate(opening, job, window, settings)
-        for opening in calendars.by_technician(session, settings, job, window)
-        if opening.technician_no in people
-    ]
-    found.sort(key=lambda one: (one.insertion.extra_cents, one.insertion.start, one.no))
     (obstacles,) = calendars.obstacles(session, settings, job, [[window]], zone)
     why = {id_: reason for reason in obstacles.reasons(obstacles.fitting()) for id_ in reason.technicians}
     able = {candidate.no for candidate in found}
