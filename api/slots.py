@@ -26,7 +26,7 @@ from api.schemas import (
     example,
 )
 from dispatch import holds
-from dispatch.access import actor_of, hold_of, request_of, request_of_slot
+from dispatch.access import actor_of, hold_of, job_of_request, request_of_slot
 from dispatch.slots import Slot, slots_for
 
 slots = resource("slots", "Arrival windows that can be kept together with every promise made.")
@@ -103,9 +103,9 @@ class HoldPath(Path):
 @allow("customer", "integration", "dispatcher")
 def read_all(path: SlotsPath, query: SlotsQuery) -> Response:
     """Of a request that has a promise, its own visit counts as removed. A search covers 14 days at most."""
-    request = request_of(context.session(), context.principal(), path.service_request_id)
+    job = job_of_request(context.session(), context.principal(), path.service_request_id)
     found = slots_for(
-        context.session(), context.settings(), request, query.from_, query.to, context.now(), query.limit
+        context.session(), context.settings(), job, query.from_, query.to, context.now(), query.limit
     )
     return answer(
         SlotsOut(

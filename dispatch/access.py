@@ -21,7 +21,7 @@ from dispatch.offering import lock_offer
 from dispatch.organization import Organization
 from dispatch.placing import lock_visit
 from dispatch.plan_run import PlanRun
-from dispatch.planning import asked_job
+from dispatch.planning import Job, asked_job
 from dispatch.review import Review
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
@@ -68,6 +68,14 @@ def request_of(
     return found
 
 
+def job_of_request(session: Session, principal: Principal, request_id: str) -> Job:
+    """The request's visit, to look at. Raises `NotFound` as `request_of`."""
+    job = asked_job(session, request_id)
+    if job is None or not _owns(principal, job.request.organization_id, job.request.id):
+        raise NotFound
+    return job
+
+
 def appointment_of_caller(
     session: Session, principal: Principal, appointment_id: str, *, change: bool = False
 ) -> Appointment:
@@ -90,10 +98,9 @@ def appointment_of_caller(
 def appointment_of_request(session: Session, principal: Principal, request_id: str) -> Appointment:
     """The appointment to change of a request that a body names. Raises `UnknownReference`."""
     try:
-        request = request_of(session, principal, request_id)
+        job = job_of_request(session, principal, request_id)
     except NotFound as error:
         raise UnknownReference("service_request_id") from error
-    job, _ = asked_job(session, request)
     locked = lock_visit(session, job.appointment.id, job.appointment)
     assert locked is not None
     return locked

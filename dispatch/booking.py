@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from dispatch.appointment import NEXT, Appointment, Status
@@ -186,12 +187,18 @@ def give_back(session: Session, settings: Settings, appointment: Appointment) ->
         appointment.unplan()
 
 
+_STANDING_ROUNDS = (
+    select(OfferRound)
+    .where(OfferRound.appointment_id == bindparam("appointment_id"))
+    .where(col(OfferRound.status).not_in((RoundStatus.UNFILLED, RoundStatus.STOPPED)))
+    .with_for_update()
+)
+
+
 def supersede_offers(session: Session, appointment: Appointment, by: Actor, now: datetime) -> None:
     """Closes what is still being asked about the visit, and what was accepted for it and holds no more; what time it
     takes, it takes as a visit."""
-    ended = (RoundStatus.UNFILLED, RoundStatus.STOPPED)
-    rounds = select(OfferRound).where(OfferRound.appointment_id == appointment.id)
-    for row in session.exec(rounds.where(col(OfferRound.status).not_in(ended)).with_for_update()).all():
+    for row in session.exec(_STANDING_ROUNDS, params={"appointment_id": appointment.id}).all():
         row.end(RoundStatus.STOPPED, now)
         session.add(row)
         _supersede_round(session, row, by, now)

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 
-from sqlalchemy import BigInteger, CheckConstraint, delete, update
+from sqlalchemy import BigInteger, CheckConstraint, bindparam, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Field, Session, SQLModel, col, select
@@ -79,15 +79,19 @@ def blocks_between(
     return list(session.exec(query.order_by(col(CalendarBlock.technician_no), col(CalendarBlock.work_from))))
 
 
+_CLAIM = (
+    update(Technician)
+    .where(col(Technician.no) == bindparam("whose"), col(Technician.calendar_version) == bindparam("read_at"))
+    .values(calendar_version=bindparam("next_version"))
+)
+
+
 def claim(session: Session, technician: Technician, version: int) -> None:
     """Takes the technician's calendar for this transaction, if it still is as it was read at `version`. Raises
     `CalendarMoved`."""
-    statement = (
-        update(Technician)
-        .where(col(Technician.no) == technician.no, col(Technician.calendar_version) == version)
-        .values(calendar_version=version + 1)
-    )
-    if session.exec(statement).rowcount != 1:
+    session.flush()
+    values = {"whose": technician.no, "read_at": version, "next_version": version + 1}
+    if session.connection().execute(_CLAIM, values).rowcount != 1:
         raise CalendarMoved
     set_committed_value(technician, "calendar_version", version + 1)
 
@@ -121,18 +125,20 @@ def tell_changed(session: Session, technician_nos: Collection[int | None]) -> No
 
 
 def rewrite(session: Session, old: Sequence[CalendarBlock], new: Iterable[CalendarBlock]) -> None:
-    """Clears and writes again what a change touches, in the transaction of the session. Raises
-    `CalendarMoved` where the database finds the technician in two places."""
-    ids = [block.id for block in old]
-    written = list(new)
+    """Clears and writes again what a change touches, in the transaction of the session, which does not know the new
+    blocks. Raises `CalendarMoved` where the database finds the technician in two places; what the caller has open, a
+    savepoint or the transaction, is to be rolled back then."""
     for block in old:
         if block in session:
             session.expunge(block)
+    session.flush()
+    connection = session.connection()
     try:
-        with session.begin_nested():
-            session.exec(delete(CalendarBlock).where(col(CalendarBlock.id).in_(ids)))
-            session.add_all(written)
-            session.flush()
+        if old:
+            gone = delete(CalendarBlock).where(col(CalendarBlock.id).in_([block.id for block in old]))
+            connection.execute(gone)
+        if rows := [block.model_dump() for block in new]:
+            connection.execute(insert(CalendarBlock), rows)
     except IntegrityError as error:
         if "ex_calendar_block_busy" in str(error.orig):
             raise CalendarMoved from error

@@ -60,8 +60,7 @@ def other_times(
     appointment = tracked_appointment(session, settings, tracking_token, now)
     _require_permit(settings, appointment, "move", token, now)
     appointment.require(*BEFORE_THE_VISIT)
-    request = job_of(session, appointment).request
-    return slots.slots_for(session, settings, request, None, None, now, MOST_SLOTS)
+    return slots.slots_for(session, settings, job_of(session, appointment), None, None, now, MOST_SLOTS)
 
 
 def move_visit(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON
+from sqlalchemy import JSON, bindparam
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from dispatch import outbox
@@ -73,10 +73,16 @@ def events_of(session: Session, subject_id: str) -> list[Event]:
     return events_by_subject(session, [subject_id])[subject_id]
 
 
+_OF_SUBJECTS = (
+    select(Event)
+    .where(col(Event.subject_id).in_(bindparam("ids", expanding=True)))
+    .order_by(col(Event.at), col(Event.id))
+)
+
+
 def events_by_subject(session: Session, subject_ids: Sequence[str]) -> dict[str, list[Event]]:
     """Of each subject, in order of time."""
     found: dict[str, list[Event]] = {subject_id: [] for subject_id in subject_ids}
-    query = select(Event).where(col(Event.subject_id).in_(subject_ids))
-    for event in session.exec(query.order_by(col(Event.at), col(Event.id))):
+    for event in session.exec(_OF_SUBJECTS, params={"ids": list(subject_ids)}):
         found[event.subject_id].append(event)
     return found

@@ -4,7 +4,7 @@ least. Booking with the hold gives the time to the visit; else it is given back,
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, select
 
 from dispatch.appointment import Appointment, Status, appointment_of
@@ -158,10 +158,14 @@ def release(session: Session, settings: Settings, held: Hold, now: datetime) -> 
     return held
 
 
+_HELD = select(Hold).where(
+    Hold.service_request_id == bindparam("request_id"), col(Hold.released_at).is_(None)
+)
+
+
 def release_all(session: Session, settings: Settings, request_id: str, now: datetime) -> None:
     """Gives back whatever is held for the request."""
-    query = select(Hold).where(Hold.service_request_id == request_id, col(Hold.released_at).is_(None))
-    for held in session.exec(query).all():
+    for held in session.exec(_HELD, params={"request_id": request_id}).all():
         release(session, settings, held, now)
 
 

@@ -129,23 +129,27 @@ class _Cause:
         occasion: str,
         due_at: datetime | None = None,
         expected_at: datetime | None = None,
-    ) -> Notification:
-        return Notification(
-            organization_id=self.appointment.organization_id,
-            appointment_id=self.appointment.id,
-            kind=kind,
-            occasion=occasion,
-            revision=self.appointment.promise_revision,
-            due_at=due_at or self.at,
-            expected_at=expected_at,
-            created_at=self.at,
-        )
+    ) -> dict[str, Any]:
+        """Its columns: no session has to know a row that is only written."""
+        return {
+            "id": new_id(),
+            "organization_id": self.appointment.organization_id,
+            "appointment_id": self.appointment.id,
+            "kind": kind,
+            "occasion": occasion,
+            "revision": self.appointment.promise_revision,
+            "due_at": due_at or self.at,
+            "state": State.PENDING,
+            "attempts": 0,
+            "expected_at": expected_at,
+            "created_at": self.at,
+        }
 
-    def write(self, rows: Sequence[Notification]) -> None:
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """All of them, but for those whose occasion has one."""
         self.session.flush()
         connection = self.session.connection()
-        connection.execute(_WRITE[connection.dialect.name], [row.model_dump() for row in rows])
+        connection.execute(_WRITE[connection.dialect.name], rows)
 
     def drop(self, why: str, *kinds: Kind) -> None:
         """Takes back what is pending of the visit; of these kinds, if any are named."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete
+from sqlalchemy import bindparam, delete
 from sqlmodel import Session, col, select
 
 from dispatch.appointment import Appointment
@@ -143,7 +143,7 @@ def note_placed(session: Session, settings: Settings, job: Job, placed: Placed) 
         return
     (technician,) = placed.day.technicians.values()
     retimed = [replace(placed.day.jobs[other.id], appointment=other) for other in placed.retimed]
-    after = with_written(session, settings, placed.day, placed.plan, job, retimed)
+    after = with_written(settings, placed.day, placed.plan, job, retimed)
     calendars_of(session, job.appointment.organization_id).note(session, technician, placed.stamp, after)
 
 
@@ -212,14 +212,17 @@ def lock_visit(session: Session, appointment_id: str, seen: Appointment | None =
     raise CalendarMoved
 
 
+_LOCKED = (
+    select(Technician)
+    .where(Technician.no == bindparam("no"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+
+
 def lock_calendar(session: Session, technician_no: int) -> Technician:
     """The technician as it is now, its calendar locked until the transaction ends."""
-    return session.exec(
-        select(Technician)
-        .where(Technician.no == technician_no)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+    return session.exec(_LOCKED, params={"no": technician_no}).one()
 
 
 def take_out(session: Session, settings: Settings, organization_id: str, block: CalendarBlock) -> None:

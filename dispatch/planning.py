@@ -106,7 +106,8 @@ class Job:
 class WorkingDay:
     """technicians: by id. jobs: by visit id, which is the appointment's. blocks: by visit id, which for time taken by
     others is the block's. versions: the calendars as they were read, by technician id. places: rows of the matrix.
-    hours: as they were said, by the shift's id; the shift in the problem may be longer."""
+    hours: as they were said, by the shift's id; the shift in the problem may be longer. asked: visits that stand, about
+    which an answer is awaited."""
 
     problem: Problem
     plan: Plan
@@ -117,6 +118,7 @@ class WorkingDay:
     versions: dict[str, int]
     places: tuple[Place, ...]
     hours: dict[str, WorkingTime]
+    asked: frozenset[str] = frozenset()
 
 
 def travel_provider(settings: Settings) -> Geodesic:
@@ -242,6 +244,7 @@ class DayReader:
         self._visits: dict[str, Visit] = {}
         self._jobs: dict[str, Job] = {}
         self._standing: dict[str, CalendarBlock] = {}
+        self._asked: set[str] = set()
 
     def keep(self, except_: Iterable[str] = (), fixed_before: datetime | None = None) -> None:
         """Every visit in the calendars stays with its technician, but for these appointments; one that starts before
@@ -252,14 +255,14 @@ class DayReader:
         ]
         ids = [block.appointment_id for block in blocks if block.appointment_id]
         jobs = jobs_by_id(self._session, ids, briefly=self._briefly)
-        asked = _with_open_offer(self._session, list(jobs))
+        self._asked |= _with_open_offer(self._session, list(jobs))
         for block in blocks:
             job = jobs.get(block.appointment_id or "")
             if job is None or job.appointment.organization_id != self._organization_id:
                 visit = self._fixed(block.appointment_id or block.id, block)
             else:
                 is_begun = fixed_before is not None and job.start_of(block.work_from) < fixed_before
-                visit = self._fixed(job.appointment.id, block) if is_begun else self._kept(job, block, asked)
+                visit = self._fixed(job.appointment.id, block) if is_begun else self._kept(job, block)
                 self._jobs[visit.id] = job
             self._visits[visit.id] = visit
             self._standing[visit.id] = block
@@ -301,6 +304,7 @@ class DayReader:
             versions={technician.id: technician.calendar_version for technician, _ in self._people},
             places=tuple(self._places),
             hours={time.id: time for own in self._times.values() for time in own},
+            asked=frozenset(self._asked),
         )
 
     def _place(self, place: Place) -> int:
@@ -316,9 +320,9 @@ class DayReader:
         place = self._place(Place(block.lat, block.lon))
         return fixed_visit(visit_id, block, place, self._technician_ids[block.technician_no])
 
-    def _kept(self, job: Job, block: CalendarBlock, asked: set[str]) -> Visit:
+    def _kept(self, job: Job, block: CalendarBlock) -> Visit:
         fixed = self._fixed(job.appointment.id, block)
-        return kept_visit(fixed, job, block, job.appointment.id in asked, self._tolerance_s)
+        return kept_visit(fixed, job, block, job.appointment.id in self._asked, self._tolerance_s)
 
     def _shifts(self) -> tuple[list[Shift], dict[str, str]]:
         """The shifts, and the shift that each block belongs to."""
@@ -453,11 +457,12 @@ def narrowed(
         versions={technician.id: technician.calendar_version},
         places=tuple(places),
         hours={shift_id: read.hours[shift_id]},
+        asked=read.asked,
     )
 
 
 def with_written(
-    session: Session, settings: Settings, day: WorkingDay, plan: Plan, promised: Job, retimed: Sequence[Job]
+    settings: Settings, day: WorkingDay, plan: Plan, promised: Job, retimed: Sequence[Job]
 ) -> WorkingDay:
     """What a `narrowed` day is read as after `plan` was written, with the visit that was promised and those that start
     at another time for it: with rows of nobody's session."""
@@ -467,12 +472,11 @@ def with_written(
         job.appointment.id: Job(apart(job.appointment), apart(job.request), apart(job.service))
         for job in (promised, *retimed)
     }
-    asked = _with_open_offer(session, [job.appointment.id for job in retimed]) if retimed else ()
     place_of_visit = {visit.id: visit.place for visit in day.problem.visits}
 
     def kept(id_: str) -> Visit:
         fixed = fixed_visit(id_, blocks[id_], place_of_visit[id_], technician_id)
-        return kept_visit(fixed, jobs[id_], blocks[id_], id_ in asked, settings.start_tolerance_s)
+        return kept_visit(fixed, jobs[id_], blocks[id_], id_ in day.asked, settings.start_tolerance_s)
 
     visits = tuple(kept(visit.id) if visit.id in jobs else visit for visit in day.problem.visits)
     return replace(
@@ -643,7 +647,7 @@ def job_of(session: Session, appointment: Appointment) -> Job:
 
 _ZONE_ALONE: Any = (Territory.organization_id, Territory.time_zone)
 _ASKED = (
-    select(Appointment, Service, Territory, Organization)
+    select(ServiceRequest, Appointment, Service, Territory, Organization)
     .where(ServiceRequest.id == bindparam("request_id"), Appointment.service_request_id == ServiceRequest.id)
     .where(Service.id == ServiceRequest.service_id, Territory.id == ServiceRequest.territory_id)
     .where(Organization.id == ServiceRequest.organization_id)
@@ -652,11 +656,14 @@ _ASKED = (
 """Made once: every question asks it."""
 
 
-def asked_job(session: Session, request: ServiceRequest) -> tuple[Job, Territory]:
-    """The visit of a request and its territory, in one query with its organization; who gets these rows from the
-    session later finds them there."""
-    appointment, service, territory, _ = session.exec(_ASKED, params={"request_id": request.id}).one()
-    return Job(appointment, request, service), territory
+def asked_job(session: Session, request_id: str) -> Job | None:
+    """The visit of a request, in one query with its territory and organization; who gets these rows from the session
+    later finds them there."""
+    found = session.exec(_ASKED, params={"request_id": request_id}).first()
+    if found is None:
+        return None
+    request, appointment, service, _, _ = found
+    return Job(appointment, request, service)
 
 
 def _working_people(
@@ -883,14 +890,27 @@ def write_plan(session: Session, day: WorkingDay, plan: Plan, touched: Iterable[
     rewrite(session, [day.blocks[visit_id] for visit_id in sorted(leaving)], new.values())
     day.blocks.update(new)
     planned = [
-        (_here(session, day.jobs[visit_id]), day.technicians[technician_id], stop)
+        (day.jobs[visit_id], day.technicians[technician_id], stop)
         for visit_id, (technician_id, stop) in after.items()
         if visit_id in day.jobs and _differs(day.jobs[visit_id], day.technicians[technician_id], stop)
     ]
-    changed = [job.appointment for job, technician, stop in planned if _replan(job, technician, stop)]
+    here = _here(session, [job for job, _, _ in planned])
+    changed = [
+        job.appointment
+        for job, (_, technician, stop) in zip(here, planned, strict=True)
+        if _replan(job, technician, stop)
+    ]
     session.add_all(changed)
     session.flush()
     return changed
+
+
+_VERSIONS = (
+    select(Appointment.id, Appointment.version)
+    .where(col(Appointment.id).in_(bindparam("ids", expanding=True)))
+    .order_by(col(Appointment.id))
+    .with_for_update()
+)
 
 
 def _require_unchanged(session: Session, day: WorkingDay, visit_ids: Iterable[str]) -> None:
@@ -901,8 +921,8 @@ def _require_unchanged(session: Session, day: WorkingDay, visit_ids: Iterable[st
         for job in (day.jobs[visit_id] for visit_id in visit_ids if visit_id in day.jobs)
         if job.hold_id is None
     }
-    query = select(Appointment.id, Appointment.version).where(col(Appointment.id).in_(list(read)))
-    stored = session.exec(query.order_by(col(Appointment.id)).with_for_update())
+    session.flush()
+    stored = session.connection().execute(_VERSIONS, {"ids": list(read)}).tuples().all()
     if any(read[appointment_id].version != version for appointment_id, version in stored):
         raise CalendarMoved
 
@@ -962,11 +982,16 @@ def _is_where(day: WorkingDay, technician_id: str, stop: Stop) -> bool:
     return stands == (technician_no, *_busy_range(day, technician_id, stop))
 
 
-def _here(session: Session, job: Job) -> Job:
-    """The job with its appointment as the session has it."""
-    if job.hold_id is not None or job.appointment in session:
-        return job
-    return replace(job, appointment=session.get_one(Appointment, job.appointment.id))
+def _here(session: Session, jobs: Sequence[Job]) -> list[Job]:
+    """The jobs with their appointments as the session has them."""
+    elsewhere = [
+        job.appointment.id for job in jobs if job.hold_id is None and job.appointment not in session
+    ]
+    if not elsewhere:
+        return list(jobs)
+    query = select(Appointment).where(col(Appointment.id).in_(elsewhere))
+    found = {appointment.id: appointment for appointment in session.exec(query)}
+    return [replace(job, appointment=found.get(job.appointment.id, job.appointment)) for job in jobs]
 
 
 def _differs(job: Job, technician: Technician, stop: Stop) -> bool:

@@ -24,11 +24,9 @@ from dispatch.planning import (
     Job,
     Window,
     able_technicians,
-    asked_job,
     requested_windows,
     slot_windows,
 )
-from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
 from dispatch.standing import Opening, calendars_of
 from dispatch.territory import Territory
@@ -88,15 +86,14 @@ class Slots:
 def slots_for(
     session: Session,
     settings: Settings,
-    request: ServiceRequest,
+    job: Job,
     from_: date | None,
     to: date | None,
     now: datetime,
     limit: int | None,
 ) -> Slots:
-    """`find_slots` for a request; by default from today on in its territory, and seven days."""
-    job, territory = asked_job(session, request)
-    first = from_ or territory.today(now)
+    """`find_slots`, by default from today on in the visit's territory, and seven days."""
+    first = from_ or session.get_one(Territory, job.appointment.territory_id).today(now)
     last = to or first + timedelta(days=USUAL_DAYS - 1)
     return find_slots(session, settings, job, first, last, now, limit)
 

@@ -83,8 +83,10 @@ class Fleet:
 
     def is_one_of(self, technicians: Iterable[str]) -> Mask:
         """Which shifts belong to these technicians."""
-        codes = [self.code_of_technician[name] for name in technicians if name in self.code_of_technician]
-        return np.isin(self.technician, codes)
+        belongs = np.zeros(len(self.shifts), np.bool_)
+        for name in technicians:
+            belongs |= self.technician == self.code_of_technician.get(name, -1)
+        return belongs
 
     def metres_to(self, place: int) -> NDArray[np.int64]:
         """Travel distance from every start place to `place`; 0 where a shift begins at its first visit."""

@@ -48,6 +48,7 @@ from dispatch.events import Actor
 from dispatch.keys import Principal
 from dispatch.links import tracking_token
 from dispatch.organization import Organization
+from dispatch.planning import job_of
 from dispatch.proof import code_for_customer
 from dispatch.service_request import ServiceRequest
 from dispatch.slots import Slots, slots_for, window_of_slot
@@ -288,7 +289,7 @@ def _times(visit: Visit, hurdle: Hurdle | None = None, chosen: datetime | None =
     language, appointment = visit.language, visit.appointment
     next_best = hurdle.next_best if hurdle is not None else ()
     week, first, last = _week(visit, next_best)
-    found = slots_for(session, settings, visit.request, first, last, now, None)
+    found = slots_for(session, settings, job_of(session, appointment), first, last, now, None)
     view = "move" if appointment.is_promised else "manage"
     days = _days(visit, found, next_best, chosen)
     choices = [choice for day in days for choice in day.choices]

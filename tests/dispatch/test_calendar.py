@@ -54,11 +54,11 @@ def test_a_rewrite_may_swap_what_it_clears(world: World) -> None:
     assert [b.busy_to for b in blocks_between(world.session, [technician.no], 0, 1000)] == [250, 300]
 
 
-def test_a_rewrite_that_collides_leaves_the_transaction_usable(world: World) -> None:
+def test_a_rewrite_that_collides_costs_no_more_than_its_savepoint(world: World) -> None:
     technician = world.technician()
     rewrite(world.session, [], [world.block(technician, 100, 200)])
 
-    with pytest.raises(CalendarMoved):
+    with pytest.raises(CalendarMoved), world.session.begin_nested():
         rewrite(world.session, [], [world.block(technician, 150, 250)])
 
     assert technician.no is not None

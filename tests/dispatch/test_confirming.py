@@ -20,7 +20,7 @@ CUSTOMER = Actor("public")
 def booked(world: World) -> Appointment:
     world.technician()
     job = world.job(world.service())
-    slot = slots_for(world.session, world.settings, job.request, TOMORROW, TOMORROW, NOW, None).items[0]
+    slot = slots_for(world.session, world.settings, job, TOMORROW, TOMORROW, NOW, None).items[0]
     return booking.book(world.session, world.settings, job.appointment, slot.slot_id, DISPATCHER, NOW)
 
 
@@ -124,7 +124,7 @@ def fill(world: World) -> None:
     service = world.service(hours=2)
     while True:
         job = world.job(service)
-        items = slots_for(world.session, world.settings, job.request, TOMORROW, TOMORROW, NOW, None).items
+        items = slots_for(world.session, world.settings, job, TOMORROW, TOMORROW, NOW, None).items
         if not items:
             return
         last = max(items, key=lambda slot: slot.start)
