@@ -18,9 +18,9 @@ from api.pages.site import page, pages
 from api.pages.timeline import VisitFacts, draw_timeline
 from api.pages.words import STATUS, clock, distance, duration, reason_words, remedy_words, told_day
 from dispatch.appointment import Appointment, Status
+from dispatch.board import Board, Unassigned, board
 from dispatch.catalogue import Service
 from dispatch.customer import Customer
-from dispatch.day import Board, Unassigned, board
 from dispatch.errors import Invalid, NotFound
 from dispatch.offer_round import would_fill_if_of
 from dispatch.organization import Organization

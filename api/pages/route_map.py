@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dispatch.day import BoardRow, Unassigned
+from dispatch.board import BoardRow, Unassigned
 from dispatch.places import Place, place_of
 
 WIDTH = 1000

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from api.pages.words import STATUS, clock, distance, duration
 from dispatch.appointment import Appointment, Status
+from dispatch.board import BoardRow
 from dispatch.confirming import BEFORE_THE_VISIT
-from dispatch.day import BoardRow, RouteStop
+from dispatch.day import RouteStop
 from dispatch.shift import instant, local_day
 
 HOUR = timedelta(hours=1)
