@@ -31,6 +31,8 @@ SPEED = 60.0
 """The clock of who sends runs a minute a second: a lease is two seconds."""
 BETWEEN_KILLS = timedelta(hours=1)
 AFTERWARDS = timedelta(hours=6)
+ABOUT_TO_BE_SENT = timedelta(minutes=4)
+"""What is due by then is on its way, or is tried again after the first pause."""
 WITHIN_S = 240.0
 EVENT = "appointment.cannot_complete"
 
@@ -98,7 +100,8 @@ def test_everything_arrives_although_the_sender_is_killed_again_and_again(
         at += BETWEEN_KILLS
     before_the_end = len(killing.receiver.taken)
     while killing.pending():
-        killing.deliver(at, lambda at=at: not killing.pending(due_by=at))  # type: ignore[misc]
+        soon = at + ABOUT_TO_BE_SENT
+        killing.deliver(at, lambda soon=soon: not killing.pending(due_by=soon))  # type: ignore[misc]
         at += AFTERWARDS
 
     arrived = killing.receiver.arrived

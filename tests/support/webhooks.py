@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from typing import Any, Literal
 
+from dispatch import events  # noqa: F401  deliveries refer to them
 from dispatch.database import open_engine
 from dispatch.delivering import Deliverer
 from dispatch.settings import Settings
