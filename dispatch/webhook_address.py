@@ -32,6 +32,7 @@ _NEVER = tuple(
     ip_network(network)
     for network in (
         "168.63.129.16/32",  # Azure's metadata, at a public address
+        "192.0.0.0/24",  # protocols' own, and Oracle's metadata; not in every version of `ipaddress`
         "192.88.99.0/24",  # the relay of 6to4
         "2001::/23",  # Teredo and other protocols that carry addresses within
         "2002::/16",  # 6to4

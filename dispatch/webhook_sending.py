@@ -125,13 +125,16 @@ class Sender:
             connection.request(
                 "POST", target.path, body, {**headers, "Host": target.host_header}, preload_content=False
             )
-            return connection.getresponse().status
+            status = connection.getresponse().status
         except (OSError, HTTPException, HTTPError) as error:
             if over.is_set():
                 raise TimeoutError from error
             raise
         finally:
             cut.cancel()
+        if over.is_set():  # half of a head reads like the whole
+            raise TimeoutError
+        return status
 
 
 def _cut(connection: HTTPConnection, over: threading.Event) -> None:
