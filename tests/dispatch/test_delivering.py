@@ -372,9 +372,10 @@ def test_sent_again_it_has_the_same_id_and_the_schedule_begins_anew(hooked: Hook
     hooked.happens()
     hooked.attempt(FAILED)
     hooked.attempt(TAKEN, timedelta(minutes=1))
+    delivered = hooked.delivery()
     with transaction(hooked.engine) as session:
         owner = session.get_one(WebhookEndpoint, endpoint)
-        row = session.get_one(WebhookDelivery, hooked.delivery().id)
+        row = session.get_one(WebhookDelivery, delivered.id)
         webhook_endpoints.redeliver(session, owner, row, hooked.now)
     waiting = hooked.delivery()
 
