@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from dispatch.webhook import (
     pause,
 )
 from dispatch.webhook_sending import Result
+from dispatch.worker import Worker, run_due
 from tests.dispatch.world import NOW, World
 from tests.support.gateways import running
 from tests.support.webhooks import Receiver
@@ -430,6 +431,39 @@ def test_an_event_and_the_deletion_of_its_endpoint_wait_for_each_other(hooked: H
     deleting.join(30)
 
     assert ended == ["recorded", "deleted"]
+    assert hooked.deliveries() == []
+
+
+def test_the_worker_delivers_beside_its_other_work(hooked: Hooked) -> None:
+    hooked.endpoint()
+    hooked.now = datetime.now(UTC)
+    hooked.happens()
+    worker = Worker(hooked.settings)
+    thread = threading.Thread(target=worker.run)
+    began = time.monotonic()
+
+    thread.start()
+    while not hooked.receiver.arrived and time.monotonic() - began < 60:
+        time.sleep(0.02)
+    worker.stop()
+    thread.join(60)
+
+    assert not thread.is_alive()
+    assert len(hooked.receiver.arrived) == 1
+    assert hooked.delivery().status is DeliveryStatus.DELIVERED, "what was begun is seen through"
+
+
+def test_the_worker_forgets_what_ended_before_as_many_days_as_are_set(hooked: Hooked) -> None:
+    hooked.endpoint()
+    hooked.happens()
+    hooked.attempt(TAKEN)
+    kept_for = timedelta(days=hooked.settings.outbox_days)
+
+    run_due(hooked.engine, hooked.settings, NOW + kept_for)
+    kept = hooked.deliveries()
+    run_due(hooked.engine, hooked.settings, NOW + kept_for + timedelta(minutes=1))
+
+    assert len(kept) == 1
     assert hooked.deliveries() == []
 
 
