@@ -207,9 +207,10 @@ def read(path: WebhookPath) -> Response:
 @allow("dispatcher")
 def change(path: WebhookPath, body: WebhookChanges) -> Response:
     """`disabled: false` enables one that was disabled; what happened meanwhile is not sent."""
+    changes = webhook_endpoints.require_allowed(context.settings(), body.changes())
     row = _endpoint(path, to_change=True)
     require_match(row.version, required=False)
-    webhook_endpoints.change(context.session(), context.settings(), row, body.changes(), context.now())
+    webhook_endpoints.change(context.session(), row, changes, context.now())
     return _answer(row)
 
 
@@ -230,8 +231,7 @@ def delete(path: WebhookPath) -> Response:
 def read_deliveries(path: WebhookPath, query: DeliveryQuery) -> Response:
     """The newest first, for as long as they are kept."""
     wanted = webhook_endpoints.deliveries_to(_endpoint(path), query.status)
-    by = [col(WebhookDelivery.created_at), col(WebhookDelivery.id)]
-    rows, cursor = paginate(context.session(), wanted, query, by=by, newest_first=True)
+    rows, cursor = paginate(context.session(), wanted, query, by=[col(WebhookDelivery.id)], newest_first=True)
     return answer(page_of(DeliveryPage, rows, cursor))
 
 

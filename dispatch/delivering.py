@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
-from dispatch.database import open_session, transaction
+from dispatch.database import available, open_session, transaction
 from dispatch.settings import Settings
 from dispatch.webhook import (
     MOST_ATTEMPTS,
@@ -87,7 +87,7 @@ class Deliverer:
     def _is_any_due(self) -> bool:
         """Asked without a lock: mostly there is nothing."""
         busy = Counter(attempt.endpoint_id for attempt in self._flying.values())
-        with open_session(self._engine, read_only=True) as session:
+        with available(), open_session(self._engine, read_only=True) as session:
             return bool(_endpoints_due(session, self._clock(), busy))
 
 

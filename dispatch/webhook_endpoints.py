@@ -55,13 +55,18 @@ def endpoints_of(organization_id: str) -> SelectOfScalar[WebhookEndpoint]:
     return select(WebhookEndpoint).where(WebhookEndpoint.organization_id == organization_id)
 
 
-def change(
-    session: Session, settings: Settings, endpoint: WebhookEndpoint, changes: Mapping[str, Any], now: datetime
-) -> None:
-    """Takes over what was sent of `url`, `events` and `disabled`. Enabled again, it is told of what happens from then
-    on. Raises `ForbiddenUrl`."""
+def require_allowed(settings: Settings, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The changes, if the URL among them may be saved; asked before anything is locked, for the name is looked up.
+    Raises `ForbiddenUrl`."""
     if "url" in changes:
         require_savable(changes["url"], settings.webhook_allow)
+    return changes
+
+
+def change(session: Session, endpoint: WebhookEndpoint, changes: Mapping[str, Any], now: datetime) -> None:
+    """Takes over what was sent of `url` (which is allowed), `events` and `disabled`. Enabled again, it is told of what
+    happens from then on."""
+    if "url" in changes:
         endpoint.url = changes["url"]
     if "events" in changes:
         endpoint.events = list(dict.fromkeys(event.value for event in changes["events"] or ()))

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from standardwebhooks import Webhook
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from dispatch.errors import ForbiddenUrl
 from dispatch.settings import Settings
@@ -82,7 +82,7 @@ class Sender:
             try:
                 connection.connect()
                 return _outcome(self._posted(connection, target, headers, body))
-            except NewConnectionError:
+            except (NewConnectionError, ConnectTimeoutError):
                 refused = Result(None, "no connection")
             except TimeoutError:
                 return Result(None, self._too_slow)

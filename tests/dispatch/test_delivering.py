@@ -313,7 +313,7 @@ def test_an_endpoint_that_is_enabled_again_is_told_what_happens_from_then_on(hoo
     hooked.happens()
     with transaction(hooked.engine) as session:
         row = session.get_one(WebhookEndpoint, endpoint)
-        webhook_endpoints.change(session, hooked.settings, row, {"disabled": False}, hooked.now)
+        webhook_endpoints.change(session, row, {"disabled": False}, hooked.now)
     told = hooked.happens()
 
     hooked.deliverer.send_due()
