@@ -33,7 +33,7 @@ BETWEEN_KILLS = timedelta(hours=1)
 AFTERWARDS = timedelta(hours=6)
 ABOUT_TO_BE_SENT = timedelta(minutes=4)
 """What is due by then is on its way, or is tried again after the first pause."""
-WITHIN_S = 240.0
+WITHIN_S = 600.0
 EVENT = "appointment.cannot_complete"
 
 
