@@ -53,7 +53,7 @@ class Killing:
             while not until():
                 assert process.is_alive(), "the sender ended by itself"
                 assert time.monotonic() < self.deadline, "the sender is stuck"
-                time.sleep(0.01)
+                time.sleep(0.02)
         finally:
             process.kill()
             process.join()

@@ -49,7 +49,8 @@ class Arrived:
 
 
 class Receiver(ThreadingHTTPServer):
-    """behaves: what to do about the n-th arrival (from 1) of an id. location: where redirects lead."""
+    """behaves: what to do about the n-th arrival (from 1) of an id. taken: the ids that were answered with 200.
+    location: where redirects lead."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -57,6 +58,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Arrival)
         self.arrived: list[Arrived] = []
+        self.taken: set[str] = set()
         self.times: Counter[str] = Counter()
         self.behaves: Callable[[str, int], Behaviour] = lambda _id, _times: 200
         self.location = "/elsewhere"
@@ -69,11 +71,6 @@ class Receiver(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hooks"
 
-    @property
-    def taken(self) -> set[str]:
-        """The ids that were answered with success."""
-        return {arrived.id for arrived in list(self.arrived) if arrived.behaviour == 200}
-
 
 class _Arrival(BaseHTTPRequestHandler):
     server: Receiver
@@ -85,6 +82,8 @@ class _Arrival(BaseHTTPRequestHandler):
         behaviour = self.server.behaves(id_, self.server.times[id_])
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.arrived.append(Arrived(self.path, headers, content, behaviour))
+        if behaviour == 200:
+            self.server.taken.add(id_)
         if behaviour == "hang":
             time.sleep(HANGS_S)
         if behaviour in ("hang", "close"):
