@@ -39,6 +39,7 @@ from api.technicians import technicians
 from api.territories import territories
 from api.tracking import tracking
 from api.visits import visits
+from api.webhooks import webhooks
 from dispatch.database import open_engine
 from dispatch.errors import Invalid, NotFound
 from dispatch.settings import Settings, load_settings
@@ -66,6 +67,7 @@ RESOURCES = (
     plans,
     promises,
     tracking,
+    webhooks,
     optimization,
 )
 

@@ -28,6 +28,7 @@ from dispatch.settings import Settings
 from dispatch.slots import slot_request
 from dispatch.technician import Technician, require_approved, technician_by_id
 from dispatch.territory import Territory
+from dispatch.webhook import WebhookDelivery, WebhookEndpoint
 
 STAFF = ("dispatcher", "integration")
 VISITED = (Status.COMPLETED, Status.CANNOT_COMPLETE)
@@ -36,7 +37,7 @@ PUBLIC_FIELDS = frozenset(
 )
 """Of events, what customers and technicians are shown too."""
 Row = TypeVar("Row", bound=SQLModel)
-OfOrganization = TypeVar("OfOrganization", Territory, PlanRun, Review)
+OfOrganization = TypeVar("OfOrganization", Territory, PlanRun, Review, WebhookEndpoint)
 
 
 def actor_of(principal: Principal) -> Actor:
@@ -147,6 +148,21 @@ def owned(
     if found is None or found.organization_id != principal.organization_id:
         raise NotFound
     return found
+
+
+def delivery_of(
+    session: Session, principal: Principal, delivery_id: str, webhook_id: str | None = None
+) -> tuple[WebhookEndpoint, WebhookDelivery]:
+    """To send again: a delivery, and its endpoint, locked before it. Raises `NotFound` unless the endpoint is the
+    organization's, and the one that is named."""
+    found = session.get(WebhookDelivery, delivery_id)
+    if found is None or webhook_id not in (None, found.endpoint_id):
+        raise NotFound
+    endpoint = owned(session, principal, WebhookEndpoint, found.endpoint_id, change=True)
+    delivery = _read(session, WebhookDelivery, delivery_id, change=True)
+    if delivery is None:
+        raise NotFound
+    return endpoint, delivery
 
 
 def territory_named(session: Session, principal: Principal, territory_id: str) -> Territory:

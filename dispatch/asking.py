@@ -378,6 +378,9 @@ def _ask_alone(asking: _Round, person: _Person, stands: timedelta) -> Offer | No
         note_retimed(session, moved.retimed, SYSTEM, asking.now)
         if appointment.status is Status.UNASSIGNED:
             appointment.move(Status.SCHEDULED)
+            session.add(appointment)
+            organization_id, type_ = appointment.organization_id, "appointment.scheduled"
+            record(session, organization_id, appointment.id, type_, asking.now, asking.by)
     latest = _latest_answer(appointment, asking.now)
     if latest is None:
         return None

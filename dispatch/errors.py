@@ -28,6 +28,7 @@
     │   ├── OutsideTerritories
     │   ├── AddressNotFound
     │   ├── AddressAmbiguous        candidates
+    │   ├── ForbiddenUrl
     │   └── IdempotencyKeyReused
     ├── PreconditionRequired 428
     ├── TooManyRequests 429
@@ -271,6 +272,12 @@ class AddressAmbiguous(Invalid):
 
     def __init__(self, candidates: Iterable[Any], detail: str | None = None, **extra: Any) -> None:
         super().__init__(detail=detail, candidates=list(candidates), **extra)
+
+
+class ForbiddenUrl(Invalid):
+    default_code = "forbidden_url"
+    default_detail = "Nothing is sent to this address."
+    default_field = "url"
 
 
 class IdempotencyKeyReused(Invalid):

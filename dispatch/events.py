@@ -1,5 +1,5 @@
 """What happened: every change of state writes its event in the same transaction, and with it what the customer is to be
-told (`dispatch.outbox`)."""
+told (`dispatch.outbox`) and what is to be sent to endpoints of others (`dispatch.webhook_outbox`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, Index, bindparam
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from dispatch import outbox
+from dispatch import outbox, webhook_outbox
 from dispatch.ids import new_id
 
 
@@ -53,7 +53,7 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> Event:
-    """Writes the event in the session's transaction, and into the outbox what follows from it."""
+    """Writes the event in the session's transaction, and into the outboxes what follows from it."""
     event = Event(
         organization_id=organization_id,
         subject_id=subject_id,
@@ -67,6 +67,7 @@ def record(
     )
     session.add(event)
     outbox.follow(session, subject_id, event.id, type_, at, after)
+    webhook_outbox.follow(session, event)
     return event
 
 

@@ -110,7 +110,8 @@ class Settings(BaseSettings):
         90,
         ge=1,
         le=3_660,
-        description="Days after which what customers were told is forgotten, once the visit is over.",
+        description="Days after which what customers were told is forgotten, once the visit is over, and so are "
+        "webhooks that were delivered or have failed.",
     )
     decision_days: int = Field(
         365,
@@ -119,7 +120,11 @@ class Settings(BaseSettings):
         description="Days after which decisions about technicians are forgotten, once a review of them is answered.",
     )
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
-        (), description="Networks, comma-separated, that webhooks may reach although they are private."
+        (),
+        description="Networks, comma-separated, that webhooks may reach although they are private, and by http.",
+    )
+    webhook_timeout_s: float = Field(
+        15, ge=0.1, le=60, description="How long an endpoint may take to answer a webhook."
     )
     geocoder: str = Field(
         "gazetteer", description="Resolves addresses: gazetteer (imported places) or a service of geopy."

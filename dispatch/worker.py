@@ -26,9 +26,11 @@ from dispatch import (
     outbox,
     replanning,
     review,
+    webhook_endpoints,
 )
 from dispatch.channels import open_channel
 from dispatch.database import open_engine, open_session, transaction
+from dispatch.delivering import Deliverer
 from dispatch.errors import Unavailable
 from dispatch.plan_run import PlanRun
 from dispatch.settings import Settings
@@ -45,7 +47,7 @@ def utc_now() -> datetime:
 def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
     """Does once whatever is due: offers that leave, expire or go on to the next, employees' visits to be released,
     holds that expired, windows that passed with nobody, visits that will be late, idempotency records past their day,
-    what was told and decided long ago, answers to offers that teach the chance of the next."""
+    what was told, delivered and decided long ago, answers to offers that teach the chance of the next."""
     done = automatic.run(engine, settings, now)
     with transaction(engine) as session:
         released = holds.expire_due(session, settings, now)
@@ -54,6 +56,7 @@ def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
         late = lateness.notice(session, settings, now)
         idempotency.forget_expired(session, now)
         outbox.forget_told(session, now - timedelta(days=settings.outbox_days))
+        webhook_endpoints.forget_ended(session, now - timedelta(days=settings.outbox_days))
         review.forget_decided(session, now - timedelta(days=settings.decision_days))
     trained = acceptance_training.train_due(engine, now)
     if done:
@@ -119,6 +122,31 @@ def solve_in_process(settings: Settings, run_id: str) -> None:
         engine.dispose()
 
 
+class _Beside:
+    """Work that goes on in a thread of its own, beside all else, and is begun again once it has ended."""
+
+    def __init__(self, name: str, work: Callable[[], object]) -> None:
+        self._name, self._work = name, work
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._running: Future[object] | None = None
+
+    def go_on(self) -> None:
+        """Unless it still runs; tells why it failed."""
+        if self._running is not None:
+            if not self._running.done():
+                return
+            error = self._running.exception()
+            if isinstance(error, Unavailable):
+                log.warning("database_away", detail=error.detail)
+            elif error is not None:
+                log.error(f"{self._name}_failed", exc_info=error)
+        self._running = self._thread.submit(self._work)
+
+    def end(self) -> None:
+        """Waits for it."""
+        self._thread.shutdown(cancel_futures=True)
+
+
 class Worker:
     """Polls for what is due until told to stop. solves: how many plan runs at a time, each in a warm process."""
 
@@ -129,8 +157,11 @@ class Worker:
         self._pool = self._open_pool()
         self._running: dict[str, Future[None]] = {}
         self._channel = open_channel(settings)
-        self._teller = ThreadPoolExecutor(1, thread_name_prefix="teller")
-        self._telling: Future[int] | None = None
+        self._deliverer = Deliverer(self._engine, settings, utc_now)
+        self._beside = (
+            _Beside("telling", self._tell),
+            _Beside("delivering", lambda: self._deliverer.send_due(self._goes_on)),
+        )
 
     def _open_pool(self) -> ProcessPoolExecutor:
         spawn = multiprocessing.get_context("spawn")
@@ -151,12 +182,15 @@ class Worker:
             self._stop.wait(POLL_S)
         self._stop.set()
         self._pool.shutdown(cancel_futures=True)
-        self._teller.shutdown(cancel_futures=True)
+        for work in self._beside:
+            work.end()
+        self._deliverer.close()
         self._engine.dispose()
 
     def _turn(self) -> None:
         run_due(self._engine, self._settings, utc_now())
-        self._tell()
+        for work in self._beside:
+            work.go_on()
         self._reap()
         while len(self._running) < self._solves:
             run_id = _take_up(self._engine, utc_now())
@@ -166,23 +200,11 @@ class Worker:
             self._running[run_id] = self._pool.submit(solve_in_process, self._settings, run_id)
 
     def _tell(self) -> None:
-        """Sends what customers are to be told, beside all else: a channel may be slow."""
-        if self._telling is not None:
-            if not self._telling.done():
-                return
-            error = self._telling.exception()
-            if isinstance(error, Unavailable):
-                log.warning("database_away", detail=error.detail)
-            elif error is not None:
-                log.error("telling_failed", exc_info=error)
-        self._telling = self._teller.submit(
-            notifying.send_due,
-            self._engine,
-            self._settings,
-            self._channel,
-            utc_now,
-            lambda: not self._stop.is_set(),
-        )
+        """Sends what customers are to be told: a channel may be slow."""
+        notifying.send_due(self._engine, self._settings, self._channel, utc_now, self._goes_on)
+
+    def _goes_on(self) -> bool:
+        return not self._stop.is_set()
 
     def _reap(self) -> None:
         """Tells what ended. A process that died breaks its pool: a new one is opened, and the run, whose heartbeat

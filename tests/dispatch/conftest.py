@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from ipaddress import ip_network
 
 import pytest
 from sqlmodel import Session
@@ -6,6 +7,7 @@ from sqlmodel import Session
 from dispatch.settings import Settings
 from tests.dispatch.world import World
 from tests.support.gateways import HttpGateway, MailServer, running
+from tests.support.webhooks import Receiver
 
 
 @pytest.fixture
@@ -27,3 +29,19 @@ def gateway() -> Iterator[HttpGateway]:
     server = HttpGateway()
     with running(server):
         yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """On the loopback; it takes every webhook."""
+    server = Receiver()
+    with running(server):
+        yield server
+
+
+@pytest.fixture
+def on_loopback(settings: Settings) -> Settings:
+    """An installation that may send webhooks to 127.0.0.1 and waits for it half a second."""
+    return settings.model_copy(
+        update={"webhook_allow": (ip_network("127.0.0.1/32"),), "webhook_timeout_s": 0.5}
+    )
