@@ -1,12 +1,12 @@
 """A technician's latest position and an organization's latest event are found without reading those of before.
 
-Revision: 0016, after 0011
+Revision: 0016, after 0014
 """
 
 from alembic import op
 
 revision = "0016"
-down_revision = "0011"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
