@@ -23,6 +23,7 @@ from api.decisions import decisions
 from api.earnings import pay
 from api.geocode import geocode
 from api.keys import keys
+from api.kpis import kpis
 from api.offers import offers
 from api.openapi import INFO, OPENAPI_VERSION, SECURITY_SCHEMES, Problem, completed
 from api.operations import operations
@@ -67,6 +68,7 @@ RESOURCES = (
     board,
     plans,
     promises,
+    kpis,
     audit,
     tracking,
     optimization,
