@@ -16,10 +16,10 @@ def location_reads_of(app: Flask) -> LocationReads:
     return cast(LocationReads, app.extensions[EXTENSION])
 
 
-def note_shown(whereabouts: Whereabouts | None) -> None:
-    """To be called by every view that gives a position away, None where it shows none. If it cannot be kept, the answer
-    is 503 and shows nothing."""
-    if whereabouts is None:
-        return
+def note_shown(*shown: Whereabouts | None) -> None:
+    """To be called by every view that gives positions away, None where it shows none. If that cannot be kept, the
+    answer is 503 and shows nothing."""
+    given = [whereabouts for whereabouts in shown if whereabouts is not None]
     reads, by, now = location_reads_of(current_app), actor_of(context.principal()), context.now()
-    context.after_commit(lambda: reads.note(whereabouts, by, now))
+    if given:
+        context.after_commit(lambda: reads.note(given, by, now))

@@ -154,7 +154,7 @@ def _look(installed: context.Installation, reads: LocationReads, reader: Actor, 
                 return version, None
             view = public_view(session, installed.settings, token, now)
         if view.whereabouts is not None:
-            reads.note(view.whereabouts, reader, now)
+            reads.note([view.whereabouts], reader, now)
         return version, TrackingOut.of(view).model_dump_json()
 
     return look

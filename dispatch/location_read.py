@@ -6,7 +6,7 @@ counted, and written as one row when that time is over, or when the process ends
 loses such a count of at most `TOGETHER`, never that somebody has read. Each process brings together its own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock, Timer
@@ -29,9 +29,8 @@ log = structlog.get_logger(__name__)
 
 
 class LocationRead(SQLModel, table=True):
-    """technician_no: whose position; organization_id and appointment_id: on whose behalf it was on the way to which
-    visit, None where the technician read its own. by, by_id: as in events. reads: how many there were from first_at to
-    at, both included."""
+    """technician_no: whose position; organization_id and appointment_id: on whose behalf and on the way to which visit,
+    as in `Whereabouts`. by, by_id: as in events. reads: how many there were from first_at to at, both included."""
 
     __tablename__ = "location_read"
     __table_args__ = (
@@ -52,8 +51,8 @@ class LocationRead(SQLModel, table=True):
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Whose position is shown, on whose behalf and on the way to which visit; None for both where a technician reads
-    its own."""
+    """Whose position is shown, on whose behalf and on the way to which visit: None for the visit on a dispatcher's
+    board, for both where a technician reads its own."""
 
     technician_no: int
     organization_id: str | None = None
@@ -102,25 +101,39 @@ class LocationReads:
         self._owed: list[_Readings] = []
         self._timer: Timer | None = None
 
-    def note(self, shown: Whereabouts, by: Actor, now: datetime) -> None:
-        """Call it before the position is given away. Raises `Unavailable` where it cannot be kept."""
-        key, first = (shown, by), _Readings(shown, by, now, now, 1)
+    def note(self, shown: Sequence[Whereabouts], by: Actor, now: datetime) -> None:
+        """Call it before the positions are given away. Raises `Unavailable` where that cannot be kept."""
+        reads = [_Readings(each, by, now, now, 1) for each in shown]
         with self._lock:
-            standing = self._standing.get(key)
-            if standing is not None and now < standing.since + TOGETHER:
-                self._count(standing, first)
+            first = [read for read in reads if not self._is_counted(read)]
+            if not first:
                 return
             due = self._take(now - TOGETHER)
-            self._standing[key] = standing = _Standing(now)
+            begun = {(read.shown, by): _Standing(now) for read in first}
+            self._standing |= begun
         try:
-            self._write([*due, first])
+            self._write([*due, *first])
         except BaseException:
             with self._lock:
                 self._owed += due
-                if self._standing.get(key) is standing:
-                    self._owed += [standing.more] if standing.more is not None else []
-                    del self._standing[key]
+                for key, standing in begun.items():
+                    if self._standing.get(key) is standing:
+                        self._owed += [standing.more] if standing.more is not None else []
+                        del self._standing[key]
             raise
+
+    def _is_counted(self, read: _Readings) -> bool:
+        """Under the lock: with those that its reader began lately."""
+        standing = self._standing.get((read.shown, read.by))
+        if standing is None or read.at >= standing.since + TOGETHER:
+            return False
+        if standing.more is None:
+            standing.more = read
+            self._wake_later()
+        else:
+            standing.more.at = max(standing.more.at, read.at)
+            standing.more.count += 1
+        return True
 
     def settle(self, until: datetime | None = None) -> None:
         """Writes what was counted and not written: of readers who began by `until`, by default of all. Raises
@@ -134,14 +147,6 @@ class LocationReads:
                 self._owed += due
             raise
 
-    def _count(self, standing: _Standing, read: _Readings) -> None:
-        if standing.more is None:
-            standing.more = read
-            self._wake_later()
-            return
-        standing.more.at = max(standing.more.at, read.at)
-        standing.more.count += 1
-
     def _take(self, until: datetime | None) -> list[_Readings]:
         """Under the lock: what is due, which nobody else writes from now on."""
         over = [key for key, standing in self._standing.items() if until is None or standing.since <= until]
@@ -149,8 +154,7 @@ class LocationReads:
         due, self._owed = self._owed + [more for more in counted if more is not None], []
         return due
 
-    def _write(self, due: Iterable[_Readings]) -> None:
-        readings = list(due)
+    def _write(self, readings: Sequence[_Readings]) -> None:
         if not readings:
             return
 

@@ -88,7 +88,9 @@ class Books:
         )
         self.world.session.add(said)
 
-    def offered(self, visit: Appointment, taken_after_s: int, *others: tuple[OfferStatus, int | None]) -> None:
+    def offered(
+        self, visit: Appointment, taken_after_s: int, *others: tuple[OfferStatus, int | None]
+    ) -> None:
         """others: how each ended, and what it asked for."""
         asked = OfferRound(
             organization_id=visit.organization_id,

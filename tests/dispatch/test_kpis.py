@@ -1,7 +1,7 @@
 """Key figures against those that `figures_world` lets count by hand.
 
-Days on which clocks change, by hand from the offsets: New York's 14 March 2027 begins at 05:00 UTC and ends at 04:00 UTC
-of the 15th; Sydney's 4 April 2027 begins at 13:00 UTC of the 3rd and ends at 14:00 UTC of the 4th.
+Days on which clocks change, by hand from the offsets: New York's 14 March 2027 begins at 05:00 UTC and ends at 04:00
+UTC of the 15th; Sydney's 4 April 2027 begins at 13:00 UTC of the 3rd and ends at 14:00 UTC of the 4th.
 """
 
 from dataclasses import replace

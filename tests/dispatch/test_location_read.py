@@ -48,7 +48,7 @@ def kept(session: Session) -> list[tuple[str, int, datetime, datetime]]:
 def test_the_first_reading_is_there_at_once(
     reads: LocationReads, shown: Whereabouts, session: Session
 ) -> None:
-    reads.note(shown, ANYONE, NOW)
+    reads.note([shown], ANYONE, NOW)
 
     assert kept(session) == [("public", 1, NOW, NOW)]
 
@@ -57,10 +57,10 @@ def test_readings_soon_after_become_one_row_with_their_number_and_times(
     reads: LocationReads, shown: Whereabouts, session: Session
 ) -> None:
     for second in range(0, 300):
-        reads.note(shown, ANYONE, NOW + timedelta(seconds=second))
+        reads.note([shown], ANYONE, NOW + timedelta(seconds=second))
     within = kept(session)
 
-    reads.note(shown, ANYONE, after(5))
+    reads.note([shown], ANYONE, after(5))
 
     assert within == [("public", 1, NOW, NOW)]
     assert kept(session) == [
@@ -76,18 +76,39 @@ def test_every_reader_and_every_visit_counts_by_itself(
     own = Whereabouts(shown.technician_no)
 
     for by, what in ((ANYONE, shown), (DISPATCHER, shown), (Actor("technician", "ada"), own)):
-        reads.note(what, by, NOW)
+        reads.note([what], by, NOW)
 
     assert sorted(line[0] for line in kept(session)) == ["dispatcher", "public", "technician"]
+
+
+def test_a_board_is_one_reading_of_each_whom_it_shows(
+    world: World, reads: LocationReads, shown: Whereabouts, session: Session
+) -> None:
+    bo = world.technician("Bo").no
+    assert bo is not None
+    world.session.commit()
+    ada, bo_too = (Whereabouts(no, shown.organization_id) for no in (shown.technician_no, bo))
+    reads.note([ada], DISPATCHER, NOW)
+
+    reads.note([ada, bo_too], DISPATCHER, after(1))
+    reads.note([ada, bo_too], DISPATCHER, after(2))
+    reads.settle()
+
+    assert [(line[1], line[2]) for line in kept(session)] == [
+        (1, NOW),
+        (1, after(1)),
+        (2, after(1)),
+        (1, after(2)),
+    ]
 
 
 def test_a_reader_that_is_gone_is_written_with_the_next_one(
     reads: LocationReads, shown: Whereabouts, session: Session
 ) -> None:
-    reads.note(shown, ANYONE, NOW)
-    reads.note(shown, ANYONE, after(1))
+    reads.note([shown], ANYONE, NOW)
+    reads.note([shown], ANYONE, after(1))
 
-    reads.note(shown, DISPATCHER, after(6))
+    reads.note([shown], DISPATCHER, after(6))
 
     assert kept(session)[1:] == [("public", 1, after(1), after(1)), ("dispatcher", 1, after(6), after(6))]
 
@@ -95,9 +116,9 @@ def test_a_reader_that_is_gone_is_written_with_the_next_one(
 def test_what_was_counted_is_written_when_the_process_ends(
     reads: LocationReads, shown: Whereabouts, session: Session
 ) -> None:
-    reads.note(shown, ANYONE, NOW)
-    reads.note(shown, ANYONE, after(1))
-    reads.note(shown, ANYONE, after(2))
+    reads.note([shown], ANYONE, NOW)
+    reads.note([shown], ANYONE, after(1))
+    reads.note([shown], ANYONE, after(2))
 
     reads.settle()
     reads.settle()
@@ -119,8 +140,8 @@ def test_what_was_counted_is_written_also_if_nobody_reads_any_more(
             waiting.append(self)
 
     monkeypatch.setattr(location_read, "Timer", Woken)
-    reads.note(shown, ANYONE, NOW)
-    reads.note(shown, ANYONE, after(1))
+    reads.note([shown], ANYONE, NOW)
+    reads.note([shown], ANYONE, after(1))
     clock.move_to(after(5))
 
     (timer,) = waiting
@@ -136,13 +157,13 @@ def test_a_position_whose_reading_cannot_be_kept_is_not_given_away(
 ) -> None:
     reads = LocationReads(engine, FakeClock(NOW))
     nobodys = Whereabouts(10**6, shown.organization_id, shown.appointment_id)
-    reads.note(shown, ANYONE, NOW)
-    reads.note(shown, ANYONE, after(1))
+    reads.note([shown], ANYONE, NOW)
+    reads.note([shown], ANYONE, after(1))
 
     with pytest.raises((SQLAlchemyError, Unavailable)):
-        reads.note(nobodys, ANYONE, after(6))
+        reads.note([nobodys], ANYONE, after(6))
     with pytest.raises((SQLAlchemyError, Unavailable)):
-        reads.note(nobodys, ANYONE, after(6))
+        reads.note([nobodys], ANYONE, after(6))
     reads.settle()
 
     assert kept(session)[1:] == [("public", 1, after(1), after(1))], "what was counted before is not lost"
@@ -152,7 +173,7 @@ def test_a_position_whose_reading_cannot_be_kept_is_not_given_away(
 def test_what_is_recorded_cannot_be_changed(
     engine: Engine, reads: LocationReads, shown: Whereabouts, table: type[Event | LocationRead]
 ) -> None:
-    reads.note(shown, ANYONE, NOW)
+    reads.note([shown], ANYONE, NOW)
 
     with pytest.raises(DatabaseError, match="never changed"), engine.begin() as connection:
         connection.execute(update(table).values(by="nobody"))
