@@ -31,13 +31,16 @@ class Event(SQLModel, table=True):
     """subject_id: the appointment, technician, request, plan, service, territory, key or whatever else changed. type:
     dotted, as webhooks name it. Never changed: the database refuses it."""
 
-    __table_args__ = (Index("ix_event_organization_id_at", "organization_id", "at", "id"),)
+    __table_args__ = (
+        Index("ix_event_organization_id_at", "organization_id", "at", "id"),
+        Index("ix_event_organization_id_type_at", "organization_id", "type", "at"),
+    )
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=36)
     organization_id: str = Field(foreign_key="organization.id", max_length=36)
     subject_id: str = Field(index=True, max_length=36)
     type: str = Field(max_length=64)
-    at: datetime = Field(index=True)
+    at: datetime
     by: str = Field(max_length=24)
     by_id: str | None = Field(default=None, max_length=36)
     reason: str | None = Field(default=None, max_length=2000)

@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, exists, func
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, case, exists, func, literal
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -168,8 +168,11 @@ class _Counted:
     beside: Tally = field(default_factory=Tally)
 
     def of(self, at: datetime, territory_id: str, service_id: str) -> Tally:
+        return self.of_day(at.astimezone(self.zones[territory_id]).date(), territory_id, service_id)
+
+    def of_day(self, day: date, territory_id: str, service_id: str) -> Tally:
         return self._group(
-            at.astimezone(self.zones[territory_id]).date() if By.DAY in self.by else None,
+            day if By.DAY in self.by else None,
             territory_id if By.TERRITORY in self.by else None,
             service_id if By.SERVICE in self.by else None,
         )
@@ -240,8 +243,44 @@ class _Reader:
         )
         return query
 
+    def counts(self, at: SQLColumnExpression[Any], *sums: Any) -> Select[Any]:
+        """As `facts`, added up by the database: a line for each day (its number from the first), territory and
+        service."""
+        days = self._day_number(at).label("day_number")
+        query = self.facts(at, *sums).with_only_columns(
+            days, col(Appointment.territory_id), col(ServiceRequest.service_id), *sums
+        )
+        return query.group_by("day_number", col(Appointment.territory_id), col(ServiceRequest.service_id))
+
+    def _day_number(self, at: SQLColumnExpression[Any]) -> ColumnElement[int]:
+        """By the clocks of each territory."""
+        of_zone: dict[str, list[str]] = {}
+        for territory in territories(self.session, self.organization.id):
+            of_zone.setdefault(territory.time_zone, []).append(territory.id)
+        cases = [
+            (col(Appointment.territory_id).in_(ids), self._day_in(at, ZoneInfo(zone)))
+            for zone, ids in of_zone.items()
+        ]
+        return case(*cases, else_=literal(0)) if cases else literal(0)
+
+    def _day_in(self, at: SQLColumnExpression[Any], zone: ZoneInfo) -> ColumnElement[int]:
+        begins = [local_day(day, zone)[0] for day in _days(self.first, self.last)]
+
+        def number(low: int, high: int) -> ColumnElement[int]:
+            if high - low == 1:
+                return literal(low)
+            middle = (low + high) // 2
+            return case((at < begins[middle], number(low, middle)), else_=number(middle, high))
+
+        return number(0, len(begins))
+
     def rows(self, query: Select[Any]) -> Iterator[Any]:
         return iter(self.session.execute(query))
+
+    def added(self, query: Select[Any], counted: _Counted) -> Iterator[Any]:
+        """The lines of `counts`, each with the tally to which it belongs."""
+        for number, where, what, *sums in self.rows(query):
+            yield counted.of_day(self.first + timedelta(days=number), where, what), *sums
 
     def of_types(self, *types: str) -> ColumnElement[bool]:
         return (col(Event.organization_id) == self.organization.id) & col(Event.type).in_(types)
@@ -257,19 +296,18 @@ def _count_ended(read: _Reader, counted: _Counted, people: set[int | None]) -> N
     query = read.facts(
         col(Appointment.actual_end),
         Appointment.status,
-        Appointment.window_start,
-        Appointment.window_end,
+        col(Appointment.actual_start).between(col(Appointment.window_start), col(Appointment.window_end)),
         Appointment.actual_start,
         Appointment.travel_s,
         Appointment.travel_m,
         Appointment.technician_no,
     ).where(col(Appointment.status).in_((Status.COMPLETED, Status.CANNOT_COMPLETE)))
-    for at, where, what, status, opens, closes, begun, travel_s, travel_m, no in read.rows(query):
+    for at, where, what, status, is_on_time, begun, travel_s, travel_m, no in read.rows(query):
         tally = counted.of(at, where, what)
         tally.served += status is Status.COMPLETED
-        if opens is not None and begun is not None:
+        if is_on_time is not None:
             tally.begun += 1
-            tally.begun_on_time += opens <= begun <= closes
+            tally.begun_on_time += bool(is_on_time)
         if travel_s is not None and travel_m is not None:
             tally.travelled += 1
             tally.travel_s += travel_s
@@ -282,27 +320,36 @@ def _count_ended(read: _Reader, counted: _Counted, people: set[int | None]) -> N
 
 def _count_completions(read: _Reader, counted: _Counted) -> None:
     """A visit counts where it was completed first, follow-ups of others apart."""
-    later = aliased(ServiceRequest)
+    later, again = aliased(ServiceRequest), aliased(Event)
     followed = exists().where(col(later.follow_up_of) == ServiceRequest.id, col(later.cancelled_at).is_(None))
-    query = (
-        read.facts(col(Event.at), Event.subject_id, followed)
-        .join(Event, col(Event.subject_id) == Appointment.id)
-        .where(read.of_types(COMPLETED), col(ServiceRequest.follow_up_of).is_(None))
-        .order_by(col(Event.at))
-    )
-    completions = list(read.rows(query))
-    reopened = _reopened(read, {row[3] for row in completions})
+    reopened = exists().where(col(again.subject_id) == Appointment.id, col(again.type) == REOPENED)
+
+    def of_completions(query: Select[Any]) -> Select[Any]:
+        return query.join(Event, col(Event.subject_id) == Appointment.id).where(
+            read.of_types(COMPLETED), col(ServiceRequest.follow_up_of).is_(None)
+        )
+
+    at, fixed = col(Event.at), func.sum(case((followed, 0), else_=1))
+    smooth = of_completions(read.counts(at, func.count(), fixed)).where(~reopened)
+    for tally, count, fine in read.added(smooth, counted):
+        tally.first_completions += count
+        tally.fixed += fine
+    bumpy = of_completions(read.facts(at, Event.subject_id, followed)).where(reopened)
+    _count_reopened(read, counted, list(read.rows(bumpy.order_by(at))))
+
+
+def _count_reopened(read: _Reader, counted: _Counted, completions: Sequence[Any]) -> None:
+    came_again = _came_again(read, {row[3] for row in completions})
     for at, where, what, visit, is_followed in completions:
-        before = [status for opened_at, status in reopened.get(visit, ()) if opened_at < at]
-        if Status.COMPLETED.value in before:
-            continue
-        tally = counted.of(at, where, what)
-        tally.first_completions += 1
-        tally.fixed += not is_followed and visit not in reopened
+        before = [status for opened_at, status in came_again.get(visit, ()) if opened_at < at]
+        if Status.COMPLETED.value not in before:
+            tally = counted.of(at, where, what)
+            tally.first_completions += 1
+            tally.fixed += not is_followed and visit not in came_again
 
 
-def _reopened(read: _Reader, visits: set[str]) -> dict[str, list[tuple[datetime, str]]]:
-    """When somebody had to come again, and from which state."""
+def _came_again(read: _Reader, visits: set[str]) -> dict[str, list[tuple[datetime, str]]]:
+    """When visits were reopened after somebody had been there, and from which state."""
     query = select(Event.subject_id, Event.at, Event.before).where(
         Event.organization_id == read.organization.id, Event.type == REOPENED
     )
@@ -360,16 +407,16 @@ def _count_rounds(read: _Reader, counted: _Counted) -> None:
 
 
 def _count_offers(read: _Reader, counted: _Counted) -> None:
-    query = read.facts(col(Offer.created_at), Offer.status, Offer.counter_pay_cents).join(
-        Offer, col(Offer.appointment_id) == Appointment.id
+    is_accepted = col(Offer.status) == OfferStatus.ACCEPTED
+    is_answered = (
+        is_accepted | (col(Offer.status) == OfferStatus.DECLINED) | col(Offer.counter_pay_cents).is_not(None)
     )
-    for at, where, what, status, countered in read.rows(query):
-        tally = counted.of(at, where, what)
-        tally.offers_sent += 1
-        tally.offers_answered += (
-            status in (OfferStatus.ACCEPTED, OfferStatus.DECLINED) or countered is not None
-        )
-        tally.offers_accepted += status is OfferStatus.ACCEPTED
+    sums = [func.count(), *(func.sum(case((is_so, 1), else_=0)) for is_so in (is_answered, is_accepted))]
+    query = read.counts(col(Offer.created_at), *sums).join(Offer, col(Offer.appointment_id) == Appointment.id)
+    for tally, sent, answered, accepted in read.added(query, counted):
+        tally.offers_sent += sent
+        tally.offers_answered += answered
+        tally.offers_accepted += accepted
 
 
 def _count_feedback(read: _Reader, counted: _Counted) -> None:
@@ -384,11 +431,13 @@ def _count_feedback(read: _Reader, counted: _Counted) -> None:
 
 
 def _count_promises(read: _Reader, counted: _Counted) -> None:
-    query = read.facts(col(Promise.window_start), Promise.kind).join(
-        Promise, col(Promise.appointment_id) == Appointment.id
+    query = (
+        read.counts(col(Promise.window_start), Promise.kind, func.count())
+        .join(Promise, col(Promise.appointment_id) == Appointment.id)
+        .group_by(col(Promise.kind))
     )
-    for at, where, what, kind in read.rows(query):
-        counted.of(at, where, what).promises[kind] += 1
+    for tally, kind, count in read.added(query, counted):
+        tally.promises[kind] += count
 
 
 def _count_unassigned(read: _Reader, counted: _Counted) -> None:

@@ -172,7 +172,7 @@ def test_one_chooses_days_and_what_divides_them(browser: Browser, site: str, day
         page.goto(f"{site}/login?next=/board/kpis")
         page.get_by_label("Your key").fill(day.key)
         page.get_by_role("button", name="Sign in").click()
-        page.get_by_label("From").fill("2026-11-24")
+        page.get_by_label("From", exact=True).fill("2026-11-24")
         page.get_by_label("By", exact=True).select_option("Service")
         page.get_by_role("button", name="Show").click()
 

@@ -47,7 +47,9 @@ def upgrade() -> None:
     op.create_index("ix_location_read_organization_id_at", "location_read", ["organization_id", "at", "id"])
     op.create_index("ix_location_read_technician_no_at", "location_read", ["technician_no", "at", "id"])
     op.create_index("ix_location_read_appointment_id", "location_read", ["appointment_id"])
-    op.drop_index("ix_event_organization_id", table_name="event")
+    for column in ("organization_id", "at"):
+        op.drop_index(f"ix_event_{column}", table_name="event")
+    op.create_index("ix_event_organization_id_type_at", "event", ["organization_id", "type", "at"])
     op.create_index("ix_event_organization_id_at", "event", ["organization_id", "at", "id"])
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
@@ -76,5 +78,7 @@ def downgrade() -> None:
         for table in _KEPT:
             op.execute(f"DROP TRIGGER {table}_kept")
     op.drop_index("ix_event_organization_id_at", table_name="event")
-    op.create_index("ix_event_organization_id", "event", ["organization_id"])
+    op.drop_index("ix_event_organization_id_type_at", table_name="event")
+    for column in ("organization_id", "at"):
+        op.create_index(f"ix_event_{column}", "event", [column])
     op.drop_table("location_read")
