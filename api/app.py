@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import auth, docs, limits, logs, pages, problems, streaming, transaction
+from api import auth, docs, limits, location_reads, logs, pages, problems, streaming, transaction
 from api.appointments import appointments
+from api.audit import audit
 from api.auth import Access, access_of
 from api.board import board
 from api.bodies import MAX_BODY_BYTES, ApiRequest, refusal_of
@@ -22,6 +23,7 @@ from api.decisions import decisions
 from api.earnings import pay
 from api.geocode import geocode
 from api.keys import keys
+from api.kpis import kpis
 from api.offers import offers
 from api.openapi import INFO, OPENAPI_VERSION, SECURITY_SCHEMES, Problem, completed
 from api.operations import operations
@@ -42,6 +44,7 @@ from api.visits import visits
 from api.webhooks import webhooks
 from dispatch.database import open_engine
 from dispatch.errors import Invalid, NotFound
+from dispatch.location_read import LocationReads
 from dispatch.settings import Settings, load_settings
 from dispatch.tables import METADATA
 
@@ -66,6 +69,8 @@ RESOURCES = (
     board,
     plans,
     promises,
+    kpis,
+    audit,
     tracking,
     webhooks,
     optimization,
@@ -129,7 +134,8 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
     METADATA.sorted_tables  # noqa: B018  foreign keys find their tables once all are imported, or fail here
     app.url_map.merge_slashes = False  # an empty id is 404, not a redirect to another address
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.extensions[EXTENSION] = Installation(settings, open_engine(settings.database_url), clock)
+    app.extensions[EXTENSION] = installed = Installation(settings, open_engine(settings.database_url), clock)
+    app.extensions[location_reads.EXTENSION] = LocationReads(installed.engine, clock)
     app.extensions[streaming.EXTENSION] = streaming.Streams(settings.streams)
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]

@@ -14,7 +14,7 @@ from api.pagination import Page, PageQuery, page_of, paginate
 from api.render import answer
 from api.schemas import Answer, Body, Id, Money, Name, Note, Path, Seconds, example
 from dispatch import catalogue
-from dispatch.access import own_organization
+from dispatch.access import actor_of, own_organization
 from dispatch.catalogue import OfferStrategy, Service
 from dispatch.organization import organization_by_slug
 
@@ -184,7 +184,8 @@ def create(body: NewService) -> Response:
     """Money is in the organization's currency."""
     organization = own_organization(context.session(), context.principal())
     given = {name: value for name, value in body if name in body.model_fields_set and value is not None}
-    service = catalogue.add_service(context.session(), organization, _columns(given), context.now())
+    by = actor_of(context.principal())
+    service = catalogue.add_service(context.session(), organization, _columns(given), context.now(), by)
     return answer(ServiceRules.of(service, organization.currency), 201, version=service.version)
 
 
@@ -195,7 +196,8 @@ def change(path: ServicePath, body: ServiceChanges) -> Response:
     organization = own_organization(context.session(), context.principal())
     service = catalogue.service_to_change(context.session(), organization, path.service_id)
     require_match(service.version, required=False)
-    catalogue.change_service(context.session(), organization, service, _columns(body.changes()))
+    by, changes = actor_of(context.principal()), _columns(body.changes())
+    catalogue.change_service(context.session(), organization, service, changes, by, context.now())
     return answer(ServiceRules.of(service, organization.currency), version=service.version)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import click
@@ -30,7 +30,7 @@ from api.context import utc_now
 from api.logs import configure
 from dispatch import database, keys
 from dispatch.errors import DispatchError, Invalid, NotFound
-from dispatch.events import Actor
+from dispatch.events import OPERATOR, Actor
 from dispatch.keys import ApiKey
 from dispatch.organization import create_organization, organization_by_slug
 from dispatch.plan_run import PlanRun, PlanStatus
@@ -275,17 +275,19 @@ def keys_group() -> None:
 
 
 _organization = click.option("--organization", "slug", required=True, metavar="SLUG")
+_reason = click.option("--reason", metavar="TEXT", help="For the organization's audit.")
 
 
 @keys_group.command("create")
 @_organization
 @click.option("--role", type=click.Choice(["dispatcher", "integration"]), required=True)
-def keys_create(slug: str, role: str) -> None:
+@_reason
+def keys_create(slug: str, role: str, reason: str | None) -> None:
     """Print a new key, alone. It is shown this once."""
     with _session() as session:
         organization = organization_by_slug(session, slug)
-        chosen: keys.Role = "dispatcher" if role == "dispatcher" else "integration"
-        _, plaintext = keys.issue_key(session, chosen, organization_id=organization.id, now=utc_now())
+        chosen: Literal["dispatcher", "integration"] = "dispatcher" if role == "dispatcher" else "integration"
+        _, plaintext = keys.create_key(session, chosen, organization.id, OPERATOR, utc_now(), reason)
     click.echo(plaintext)
 
 
@@ -305,14 +307,15 @@ def keys_list(slug: str) -> None:
 @keys_group.command("revoke")
 @_organization
 @click.argument("prefix")
-def keys_revoke(slug: str, prefix: str) -> None:
+@_reason
+def keys_revoke(slug: str, prefix: str, reason: str | None) -> None:
     """Revoke the key that begins with PREFIX."""
     with _session() as session:
         found = [key for key in _keys_of(session, slug) if key.prefix == prefix]
         if not found:
             raise NotFound(detail=f"{slug} has no key that begins with {prefix}.")
         for key in found:
-            keys.revoke(session, key, utc_now())
+            keys.revoke(session, key, utc_now(), OPERATOR, reason)
     click.echo(f"{prefix} opens nothing any more")
 
 

@@ -1,9 +1,7 @@
 """Earnings: what technicians were paid for, item by item."""
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
-from io import StringIO
 from typing import Literal, Self
 
 from flask import Response
@@ -11,6 +9,7 @@ from pydantic import Field
 
 from api import context
 from api.auth import allow
+from api.csv_answer import MEDIA_TYPE, csv_answer
 from api.openapi import also_answers, resource
 from api.pagination import Page, PageQuery, page_through
 from api.render import answer
@@ -25,7 +24,6 @@ from dispatch.technician import require_approved
 pay = resource("earnings", "What technicians earned.")
 
 USUAL_DAYS = 14
-CSV = "text/csv"
 COLUMNS = (
     "week_starts_on",
     "completed_at",
@@ -161,7 +159,7 @@ class EarningsQuery(PageQuery):
     "/technicians/<technician_id>/earnings", summary="Read what was earned", responses={200: EarningsPage}
 )
 @also_answers(
-    CSV,
+    MEDIA_TYPE,
     f"{','.join(COLUMNS)}\r\n"
     "2027-03-01,2027-03-03T15:05:00Z,acme,01932f6e-7a3b-7cc1-9d3e-5f2a8c4b6e10,per_hour,3600,s,6000,6000,USD\r\n",
 )
@@ -178,10 +176,8 @@ def read(path: TechnicianPath, query: EarningsQuery) -> Response:
     first = query.from_ or last - timedelta(days=USUAL_DAYS - 1)
     found = earnings.earnings_between(session, profile, first, last)
     if query.format == "csv":
-        name = f"earnings-{first}-{last}.csv"
-        return Response(
-            _csv(found), mimetype=CSV, headers={"Content-Disposition": f'attachment; filename="{name}"'}
-        )
+        lines = (line for earning in found for line in _lines(earning))
+        return csv_answer(f"earnings-{first}-{last}.csv", COLUMNS, lines)
     rows, cursor = page_through(found, query, lambda e: (e.completed_at.timestamp(), e.appointment_id), 2)
     return answer(
         EarningsPage(
@@ -192,15 +188,6 @@ def read(path: TechnicianPath, query: EarningsQuery) -> Response:
             totals=[_money(amount, name) for name, amount in sorted(earnings.totals(found).items())],
         )
     )
-
-
-def _csv(found: Sequence[Earning]) -> str:
-    """RFC 4180, with a header."""
-    written = StringIO()
-    lines = csv.writer(written)
-    lines.writerow(COLUMNS)
-    lines.writerows(line for earning in found for line in _lines(earning))
-    return written.getvalue()
 
 
 def _lines(earning: Earning) -> Iterator[tuple[object, ...]]:

@@ -11,6 +11,7 @@ from api.appointments import window_of
 from api.auth import allow
 from api.decisions import DecisionOut, MyDecisionsPath
 from api.earnings import EarningOut
+from api.location_reads import note_shown
 from api.offers import OfferOut
 from api.openapi import resource
 from api.render import answer
@@ -19,6 +20,7 @@ from api.shifts import AvailabilityOut, ShiftOut, availability_said
 from api.technicians import PositionOut, TechnicianOut
 from dispatch.access import working_technician
 from dispatch.appointment import Appointment, Status
+from dispatch.location_read import Whereabouts
 from dispatch.offer import Offer
 from dispatch.own_data import OwnData, OwnVisit, own_data
 from dispatch.profiles import profile_of
@@ -139,6 +141,9 @@ def read(path: MyDecisionsPath) -> Response:
     session, principal = context.session(), context.principal()
     technician = working_technician(session, principal, path.technician_id, or_suspended=True)
     profile = profile_of(session, principal, technician.id)
-    response = answer(OwnDataOut.of(own_data(session, profile, context.now())))
+    found = own_data(session, profile, context.now())
+    if found.positions and technician.no is not None:
+        note_shown(Whereabouts(technician.no))
+    response = answer(OwnDataOut.of(found))
     response.headers["Content-Disposition"] = f'attachment; filename="technician-{technician.id}.json"'
     return response

@@ -80,6 +80,23 @@ def paginate(
     return rows, write_cursor([_written(getattr(rows[-1], column.key)) for column in by])
 
 
+def paginate_together(
+    session: Session, statements: Sequence[tuple[SelectOfScalar[Any], Sequence[Any]]], query: PageQuery
+) -> tuple[list[Any], str | None]:
+    """As `paginate`, the newest first, of several tables as one list: each statement with its columns, which have the
+    same names and types in all."""
+    found, more = [], False
+    for statement, by in statements:
+        rows, cursor = paginate(session, statement, query, by=by, newest_first=True)
+        found += [(tuple(getattr(row, column.key) for column in by), row) for row in rows]
+        more = more or cursor is not None
+    found.sort(key=lambda placed: placed[0], reverse=True)
+    page = found[: query.limit]
+    more = more or len(found) > query.limit
+    cursor = write_cursor([_written(value) for value in page[-1][0]]) if more and page else None
+    return [row for _, row in page], cursor
+
+
 def page_through(
     items: Sequence[Listed], query: PageQuery, by: Callable[[Listed], tuple[Any, ...]], parts: int
 ) -> tuple[list[Listed], str | None]:

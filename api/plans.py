@@ -137,8 +137,9 @@ def read(path: PlanPath) -> Response:
 @allow("dispatcher")
 def cancel(path: PlanPath) -> Response:
     """Nothing of it is applied."""
-    run = owned(context.session(), context.principal(), PlanRun, path.plan_id, change=True)
-    return _answer(replanning.cancel_plan(context.session(), run, context.now()))
+    session, principal = context.session(), context.principal()
+    run = owned(session, principal, PlanRun, path.plan_id, change=True)
+    return _answer(replanning.cancel_plan(session, run, context.now(), actor_of(principal)))
 
 
 @plans.post("/plans/<plan_id>/apply", summary="Apply a dry run", responses={200: PlanOut})

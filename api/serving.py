@@ -17,6 +17,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from api.app import create_app
+from api.location_reads import location_reads_of
 from api.streaming import streams_of
 from dispatch.settings import Settings
 
@@ -27,7 +28,16 @@ _log = structlog.get_logger("api.serving")
 
 
 class Process(ThreadWorker):  # type: ignore[misc]
-    """Told to stop, it ends its streams first: else everybody would wait for them."""
+    """Told to stop, it ends its streams first: else everybody would wait for them. At its end it keeps what was read
+    of positions and only counted so far."""
+
+    def run(self) -> None:
+        """Until it is told to stop."""
+        try:
+            super().run()
+        finally:
+            if isinstance(self.wsgi, Flask):
+                location_reads_of(self.wsgi).settle()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: what runs is finished."""

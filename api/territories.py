@@ -14,7 +14,8 @@ from api.openapi import resource
 from api.pagination import Page, PageQuery, page_of, paginate
 from api.render import answer
 from api.schemas import Answer, Body, Name, Place, PlaceOut, absent, example
-from dispatch.access import own_organization
+from dispatch.access import actor_of, own_organization
+from dispatch.audit import note_territory
 from dispatch.gazetteer import located
 from dispatch.territory import Territory, add_territory
 
@@ -126,4 +127,5 @@ def create(body: NewTerritory) -> Response:
         created_at=context.now(),
     )
     add_territory(session, territory)
+    note_territory(session, territory, actor_of(context.principal()))
     return answer(TerritoryOut.of(territory), 201, version=territory.version)

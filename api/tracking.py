@@ -7,6 +7,7 @@ from pydantic import Field
 
 from api import context
 from api.auth import PUBLIC, allow
+from api.location_reads import location_reads_of, note_shown
 from api.messages import MessageOut, MessagePage, NewMessage, answer_said, answer_thread
 from api.openapi import resource
 from api.pagination import PageQuery
@@ -16,7 +17,9 @@ from api.streaming import MEDIA_TYPE, Look, Version, streams_of
 from dispatch.access import actor_of
 from dispatch.appointment import Appointment, Status
 from dispatch.database import available, open_session
+from dispatch.events import Actor
 from dispatch.feedback import Feedback
+from dispatch.location_read import LocationReads
 from dispatch.message import Sender
 from dispatch.tracking import (
     TrackingView,
@@ -127,6 +130,7 @@ class FeedbackOut(Answer):
 def read(path: TrackingPath) -> Response:
     """A wrong, an expired and a revoked link answer alike."""
     view = public_view(context.session(), context.settings(), path.tracking_token, context.now())
+    note_shown(view.whereabouts)
     return answer(TrackingOut.of(view))
 
 
@@ -135,11 +139,12 @@ def read(path: TrackingPath) -> Response:
 def follow(path: TrackingPath) -> Response:
     """The view as Server-Sent Events: one `update` at once, then one whenever it has changed. A stream ends after five
     minutes (connect again) and with the link. 503 where too many follow already: read the view now and then."""
-    return streams_of(current_app).follow(_look(context.installation(), path.tracking_token))
+    reader, reads = actor_of(context.principal()), location_reads_of(current_app)
+    return streams_of(current_app).follow(_look(context.installation(), reads, reader, path.tracking_token))
 
 
-def _look(installed: context.Installation, token: str) -> Look:
-    """Looks with a session of its own, which it gives back."""
+def _look(installed: context.Installation, reads: LocationReads, reader: Actor, token: str) -> Look:
+    """Looks with a session of its own, which it gives back; what it shows of a position is noted before."""
 
     def look(seen: Version | None) -> tuple[Version, str | None]:
         now = installed.clock()
@@ -148,7 +153,9 @@ def _look(installed: context.Installation, token: str) -> Look:
             if version == seen:
                 return version, None
             view = public_view(session, installed.settings, token, now)
-            return version, TrackingOut.of(view).model_dump_json()
+        if view.whereabouts is not None:
+            reads.note([view.whereabouts], reader, now)
+        return version, TrackingOut.of(view).model_dump_json()
 
     return look
 

@@ -259,7 +259,12 @@ def board_version(session: Session, territory: Territory, day: date, now: dateti
         & (Engagement.organization_id == organization_id)
         & (Engagement.status == EngagementStatus.ACTIVE)
     )
-    events = select(func.max(Event.id)).where(Event.organization_id == organization_id)
+    newest = (
+        select(Event.id)
+        .where(Event.organization_id == organization_id)
+        .order_by(col(Event.at).desc(), col(Event.id).desc())
+        .limit(1)
+    )
     people = select(
         func.count(),
         func.max(Technician.calendar_stamp),
@@ -280,7 +285,7 @@ def board_version(session: Session, territory: Territory, day: date, now: dateti
     return (
         int(now.timestamp()) // VIEW_LASTS_S,
         territory.version,
-        session.exec(events).one(),
+        session.exec(newest).first(),
         *session.exec(people).one(),
         *session.exec(visits).one(),
         session.exec(latest).one(),

@@ -10,6 +10,7 @@ from sqlmodel import Field, Session, SQLModel, col, select
 
 from dispatch.columns import enum_type
 from dispatch.errors import NotFound
+from dispatch.events import SYSTEM, Actor, record
 from dispatch.ids import new_id
 from dispatch.money import cents
 from dispatch.organization import Organization
@@ -64,7 +65,7 @@ def services(session: Session, organization_id: str) -> list[Service]:
 
 
 def add_service(
-    session: Session, organization: Organization, given: Mapping[str, Any], now: datetime
+    session: Session, organization: Organization, given: Mapping[str, Any], now: datetime, by: Actor = SYSTEM
 ) -> Service:
     """A new service with the columns that are given, `price` and `cancel_fee` as amounts of money. Raises `Invalid` for
     money of another currency."""
@@ -73,6 +74,8 @@ def add_service(
     )
     service.sqlmodel_update(_in_cents(organization, given))
     session.add(service)
+    session.flush()
+    record(session, organization.id, service.id, "service.added", now, by, after={"name": service.name})
     session.flush()
     return service
 
@@ -86,18 +89,29 @@ def service_to_change(session: Session, organization: Organization, service_id: 
 
 
 def change_service(
-    session: Session, organization: Organization, service: Service, changes: Mapping[str, Any]
+    session: Session,
+    organization: Organization,
+    service: Service,
+    changes: Mapping[str, Any],
+    by: Actor,
+    now: datetime,
 ) -> None:
     """None brings back the usual rule. Raises `Invalid` for money of another currency."""
     usual = {
         name: field.get_default(call_default_factory=True) for name, field in Service.model_fields.items()
     }
     columns = _in_cents(organization, changes)
+    former = service.model_dump(mode="json", include=set(columns))
     service.sqlmodel_update(
         {name: usual[name] if value is None else value for name, value in columns.items()}
     )
     service.version += 1
     session.add(service)
+    fresh = service.model_dump(mode="json", include=set(columns))
+    changed = {name for name, value in fresh.items() if value != former[name]}
+    before, after = ({name: of[name] for name in sorted(changed)} for of in (former, fresh))
+    if changed:
+        record(session, organization.id, service.id, "service.changed", now, by, None, before, after)
     session.flush()
 
 

@@ -15,26 +15,32 @@ from dispatch.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it. role: dispatcher, integration, technician, customer, public or system; id: of the key or
-    technician."""
+    """Who did it. role: dispatcher, integration, technician, customer, public, system, or operator on the command line;
+    id: of the key or technician."""
 
     role: str
     id: str | None = None
 
 
 SYSTEM = Actor("system")
+OPERATOR = Actor("operator")
+"""Whoever runs the installation, on its command line."""
 
 
 class Event(SQLModel, table=True):
-    """subject_id: the appointment, offer, technician or request that changed. type: dotted, as webhooks name it."""
+    """subject_id: the appointment, technician, request, plan, service, territory, key or whatever else changed. type:
+    dotted, as webhooks name it. Never changed: the database refuses it."""
 
-    __table_args__ = (Index("ix_event_organization_id_id", "organization_id", "id"),)
+    __table_args__ = (
+        Index("ix_event_organization_id_at", "organization_id", "at", "id"),
+        Index("ix_event_organization_id_type_at", "organization_id", "type", "at"),
+    )
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=36)
-    organization_id: str = Field(foreign_key="organization.id", index=True, max_length=36)
+    organization_id: str = Field(foreign_key="organization.id", max_length=36)
     subject_id: str = Field(index=True, max_length=36)
     type: str = Field(max_length=64)
-    at: datetime = Field(index=True)
+    at: datetime
     by: str = Field(max_length=24)
     by_id: str | None = Field(default=None, max_length=36)
     reason: str | None = Field(default=None, max_length=2000)

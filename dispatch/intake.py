@@ -1,5 +1,6 @@
 """Taking in what customers need: a service request is registered, corrected, withdrawn."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -236,7 +237,11 @@ def register_rows(
     now: datetime,
 ) -> list[Outcome]:
     """Registers each row by itself: one that is refused takes nothing away from the others."""
-    return [_register_row(session, settings, organization_id, row, by, now) for row in rows]
+    outcomes = [_register_row(session, settings, organization_id, row, by, now) for row in rows]
+    after: dict[str, Any] = {**Counter(outcome.result for outcome in outcomes)}
+    record(session, organization_id, organization_id, "requests.imported", now, by, after=after)
+    session.flush()
+    return outcomes
 
 
 def _register_row(

@@ -11,7 +11,9 @@ from sqlalchemy import CheckConstraint, bindparam
 from sqlmodel import Field, Session, SQLModel, col, select, update
 
 from dispatch.errors import Conflict, Unauthenticated
+from dispatch.events import SYSTEM, Actor, record
 from dispatch.ids import ID_LENGTH, new_id
+from dispatch.technician import Engagement, Technician
 
 Role = Literal["dispatcher", "integration", "technician", "customer", "anonymous"]
 
@@ -121,6 +123,20 @@ def issue_key(
     return key, plaintext
 
 
+def create_key(
+    session: Session,
+    role: Literal["dispatcher", "integration"],
+    organization_id: str,
+    by: Actor,
+    now: datetime,
+    reason: str | None = None,
+) -> tuple[ApiKey, str]:
+    """A key for the organization's people or programs, as `issue_key` gives it, and on record."""
+    key, plaintext = issue_key(session, role, organization_id=organization_id, now=now)
+    _record(session, key, "key.created", by, now, reason, after=_shown(key))
+    return key, plaintext
+
+
 _BY_PREFIX = select(ApiKey).where(ApiKey.prefix == bindparam("prefix"))
 
 
@@ -165,7 +181,7 @@ def rotate(session: Session, principal: Principal, now: datetime) -> tuple[ApiKe
         raise Unauthenticated
     if not _revoke(session, key.id, now):
         raise Conflict("key_revoked", "This key was rotated or revoked meanwhile.")
-    return issue_key(
+    fresh, plaintext = issue_key(
         session,
         principal.role,
         organization_id=key.organization_id,
@@ -174,12 +190,44 @@ def rotate(session: Session, principal: Principal, now: datetime) -> tuple[ApiKe
         expires_at=key.expires_at,
         now=now,
     )
+    by = Actor(principal.role, principal.technician_id or key.id)
+    _record(session, fresh, "key.rotated", by, now, before=_shown(key), after=_shown(fresh))
+    return fresh, plaintext
 
 
-def revoke(session: Session, key: ApiKey, now: datetime) -> None:
+def revoke(
+    session: Session, key: ApiKey, now: datetime, by: Actor = SYSTEM, reason: str | None = None
+) -> None:
     """From now on the key opens nothing. Revoking twice keeps the first date."""
-    _revoke(session, key.id, now)
+    if _revoke(session, key.id, now):
+        _record(session, key, "key.revoked", by, now, reason, before=_shown(key))
     session.refresh(key)
+
+
+def _shown(key: ApiKey) -> dict[str, str]:
+    return {"prefix": key.prefix, "role": key.role}
+
+
+def _record(
+    session: Session,
+    key: ApiKey,
+    type_: str,
+    by: Actor,
+    now: datetime,
+    reason: str | None = None,
+    before: dict[str, str] | None = None,
+    after: dict[str, str] | None = None,
+) -> None:
+    """With the organization that the key belongs to; a technician's with each that engages it."""
+    organizations = [key.organization_id] if key.organization_id is not None else []
+    if key.technician_id is not None:
+        engaging = select(Engagement.organization_id).where(
+            Engagement.technician_no == Technician.no, Technician.id == key.technician_id
+        )
+        organizations = list(session.exec(engaging))
+    for organization_id in organizations:
+        record(session, organization_id, key.id, type_, now, by, reason, before, after)
+    session.flush()
 
 
 def _revoke(session: Session, key_id: str, now: datetime) -> bool:

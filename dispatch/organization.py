@@ -1,8 +1,8 @@
 """An organization: whose customers, services and engagements these are. Everything else is scoped to one."""
 
 import re
-from datetime import datetime
-from zoneinfo import available_timezones
+from datetime import date, datetime
+from zoneinfo import ZoneInfo, available_timezones
 
 from sqlmodel import Field, Session, SQLModel, select
 
@@ -22,6 +22,10 @@ class Organization(SQLModel, table=True):
     currency: str = Field(max_length=3)
     time_zone: str = Field(max_length=64)
     created_at: datetime
+
+    def today(self, now: datetime) -> date:
+        """The date where it is at home."""
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
 
 
 def create_organization(

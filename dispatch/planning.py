@@ -987,9 +987,7 @@ def _is_where(day: WorkingDay, technician_id: str, stop: Stop) -> bool:
 
 def _here(session: Session, jobs: Sequence[Job]) -> list[Job]:
     """The jobs with their appointments as the session has them."""
-    elsewhere = [
-        job.appointment.id for job in jobs if job.hold_id is None and job.appointment not in session
-    ]
+    elsewhere = [job.appointment.id for job in jobs if job.hold_id is None and job.appointment not in session]
     if not elsewhere:
         return list(jobs)
     query = select(Appointment).where(col(Appointment.id).in_(elsewhere))

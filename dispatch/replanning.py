@@ -18,7 +18,7 @@ from dispatch.booking import promise, promised_window, window_fields
 from dispatch.calendar import CalendarMoved, free
 from dispatch.database import transaction
 from dispatch.errors import Invalid, InvalidState, Unavailable
-from dispatch.events import Actor, record
+from dispatch.events import SYSTEM, Actor, record
 from dispatch.explaining import holders, note_moves
 from dispatch.placing import note_retimed
 from dispatch.plan_run import PlanRun, PlanStatus
@@ -86,10 +86,13 @@ def request_plan(
     )
     session.add(run)
     session.flush()
+    after = {"territory_id": territory.id, "date": day.isoformat(), "dry_run": options.dry_run}
+    record(session, territory.organization_id, run.id, "plan.requested", now, by, after=after)
+    session.flush()
     return run
 
 
-def cancel_plan(session: Session, run: PlanRun, now: datetime) -> PlanRun:
+def cancel_plan(session: Session, run: PlanRun, now: datetime, by: Actor = SYSTEM) -> PlanRun:
     """queued or running -> cancelled; nothing of it is applied. Raises `InvalidState` when it has ended."""
     statement = (
         update(PlanRun)
@@ -100,6 +103,9 @@ def cancel_plan(session: Session, run: PlanRun, now: datetime) -> PlanRun:
     session.refresh(run)
     if not won and run.status is not PlanStatus.CANCELLED:
         raise InvalidState(run.status.value, [PlanStatus.QUEUED.value, PlanStatus.RUNNING.value])
+    if won:
+        record(session, run.organization_id, run.id, "plan.cancelled", now, by)
+        session.flush()
     return run
 
 
@@ -182,6 +188,7 @@ def _execute(
             fresh, _ = load_for_plan(session, settings, territory, run.day, now, run.freeze_before)
             by = Actor(run.requested_by, run.requested_by_id)
             applied = _apply(session, settings, territory, run.day, fresh, solution, by, now)
+            _note_applied(session, standing, applied, by, now)
             told, applied_at = _skipping_stale(result, applied), now
         standing.progress, standing.solution, standing.result = watch.latest, solution, told
         standing.applied_at = applied_at
@@ -280,6 +287,7 @@ def apply_plan(session: Session, settings: Settings, run: PlanRun, by: Actor, no
     fresh, _ = load_for_plan(session, settings, territory, run.day, now, run.freeze_before)
     applied = _apply(session, settings, territory, run.day, fresh, run.solution, by, now)
     run.applied_at = now
+    _note_applied(session, run, applied, by, now)
     run.result = _skipping_stale(run.result, applied)
     run.version += 1
     session.add(run)
@@ -316,6 +324,11 @@ def _apply(
             free(session, visit_id)
             _dropped(session, fresh.jobs[visit_id].appointment, by, now)
     return applied
+
+
+def _note_applied(session: Session, run: PlanRun, applied: set[str], by: Actor, now: datetime) -> None:
+    after = {"technicians": len(applied)}
+    record(session, run.organization_id, run.id, "plan.applied", now, by, after=after)
 
 
 def _stranded(day: WorkingDay, routes: Mapping[str, list[str]]) -> list[str]:

@@ -15,6 +15,7 @@ from dispatch.gazetteer import GazetteerEntry, GazetteerRoad, GazetteerRoadWord,
 from dispatch.hold import Hold
 from dispatch.idempotency import IdempotencyRecord
 from dispatch.keys import ApiKey
+from dispatch.location_read import LocationRead
 from dispatch.message import Message
 from dispatch.offer import Offer
 from dispatch.offer_round import OfferRound
@@ -53,6 +54,7 @@ TABLES = (
     GazetteerWord,
     Hold,
     IdempotencyRecord,
+    LocationRead,
     Notification,
     Message,
     Offer,

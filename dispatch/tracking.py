@@ -15,6 +15,7 @@ from dispatch.events import Actor, events_of, record
 from dispatch.expected import expected_starts
 from dispatch.feedback import Feedback, rating_of
 from dispatch.links import appointment_by_token
+from dispatch.location_read import Whereabouts
 from dispatch.message import can_be_spoken_about
 from dispatch.organization import Organization
 from dispatch.places import Place
@@ -57,7 +58,8 @@ class ShownTechnician:
 
 @dataclass(frozen=True, slots=True)
 class TrackingView:
-    """The public view. eta: on the day only. position: only while the technician is on the way to this customer."""
+    """The public view. eta: on the day only. position: only while the technician is on the way to this customer; whose
+    it is says `whereabouts`, which is for the record of who read it and never shown."""
 
     status: Status
     timeline: tuple[TimelineStep, ...]
@@ -70,6 +72,7 @@ class TrackingView:
     technician: ShownTechnician | None
     position: Place | None
     can: tuple[Can, ...]
+    whereabouts: Whereabouts | None
 
 
 def tracked_appointment(session: Session, settings: Settings, token: str, now: datetime) -> Appointment:
@@ -105,6 +108,7 @@ def public_view(session: Session, settings: Settings, token: str, now: datetime)
         technician=technician,
         position=position,
         can=_can(session, appointment),
+        whereabouts=_whereabouts(appointment) if position is not None else None,
     )
 
 
@@ -156,6 +160,11 @@ def _position(session: Session, appointment: Appointment, now: datetime) -> Plac
     no = appointment.technician_no
     latest = fresh_positions(session, [no], now).get(no)
     return Place(latest.lat, latest.lon) if latest is not None else None
+
+
+def _whereabouts(appointment: Appointment) -> Whereabouts:
+    assert appointment.technician_no is not None
+    return Whereabouts(appointment.technician_no, appointment.organization_id, appointment.id)
 
 
 def _eta(

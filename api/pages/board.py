@@ -58,7 +58,7 @@ def show_board() -> Response:
     """The board of a territory (`territory_id`, by default the first) and a day (`date`, by default today there)."""
     principal = context.principal()
     if principal.role != "dispatcher" or principal.organization_id is None:
-        return _to_login()
+        return to_login()
     session, now = context.session(), context.now()
     own = territories(session, principal.organization_id)
     if not own:
@@ -86,7 +86,8 @@ def show_board() -> Response:
     )
 
 
-def _to_login() -> Response:
+def to_login() -> Response:
+    """For who is no dispatcher, or nobody yet; it leads back here."""
     wanted = request.full_path.rstrip("?")
     response = redirect(url_for("pages.login", next=wanted), HTTPStatus.SEE_OTHER)
     assert isinstance(response, Response)

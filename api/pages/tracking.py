@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from api import context
 from api.auth import PUBLIC, allow
 from api.bodies import refusal_of
+from api.location_reads import note_shown
 from api.messages import NewMessage
 from api.pages.followed import Followed, followed
 from api.pages.languages import Language
@@ -171,6 +172,7 @@ def _page(
 ) -> Response:
     session, settings, language = context.session(), context.settings(), visit.language
     view = public_view(session, settings, visit.token, context.now())
+    note_shown(view.whereabouts)
     response = visit.page(
         "tracking.html",
         status,
