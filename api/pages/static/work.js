@@ -27,7 +27,7 @@ function count() {
   const now = Date.now() + ahead;
   for (const card of document.querySelectorAll("[data-until]")) {
     const seconds = Math.ceil((Date.parse(card.dataset.until) - now) / 1000);
-    const left = card.querySelector(".clock .left");
+    const left = card.querySelector(".left");
     left.hidden = false;
     if (seconds > 0) {
       left.textContent = left.dataset.form.replace("{time}", told(seconds));
@@ -96,7 +96,7 @@ function show(fresh) {
 // As the server made it, without what this script and Leaflet have done to it.
 function shownAs(part) {
   const copy = part.cloneNode(true);
-  for (const each of copy.querySelectorAll(".left")) each.replaceChildren();
+  for (const each of copy.querySelectorAll(".left, .undo-left")) each.replaceChildren();
   for (const each of copy.querySelectorAll(".left, .way-map, .undoing, .undo")) each.hidden = true;
   for (const each of copy.querySelectorAll(".way-map")) each.replaceWith(each.dataset.points);
   for (const each of copy.querySelectorAll("[disabled]")) each.disabled = false;
@@ -237,7 +237,7 @@ function fold(card) {
   const { left, reply } = declines.get(card.id);
   const note = card.querySelector(".undoing");
   const undo = note.querySelector(".undo");
-  const words = note.querySelector(".left");
+  const words = note.querySelector(".undo-left");
   card.classList.add("folded");
   note.hidden = false;
   if (reply && undo === document.activeElement) note.focus({ preventScroll: true });
