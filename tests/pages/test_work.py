@@ -13,7 +13,8 @@ from sqlmodel import Session, select
 from werkzeug.test import TestResponse
 
 from api.pages.languages import CODES, language_of
-from dispatch.offer import Offer
+from dispatch.events import Event
+from dispatch.offer import Offer, OfferStatus
 from dispatch.settings import Settings
 from dispatch.technician import Technician
 from tests.pages.field import DAY, Field, Phone, build_field, joined, read, registration
@@ -200,6 +201,25 @@ def test_a_decline_may_say_why_and_stands(field: Field, phone: Phone, session: S
     assert session.get_one(Offer, offer_id).answer_reason == "Too far today."
     assert status == 409
     assert "You declined this offer before, and that stands." in late
+
+
+def test_one_form_without_any_question_declines_and_a_second_changes_nothing(
+    field: Field, phone: Phone, session: Session
+) -> None:
+    offer_id = field.ask()
+    page = phone.see("/work").text
+    [form] = re.findall(r'<form class="decline".*?</form>', page, re.DOTALL)
+
+    shown = phone.sent(f"/work/offers/{offer_id}/decline")
+    again = phone.sent(f"/work/offers/{offer_id}/decline", reason="Too far today.")
+
+    assert f'action="/work/offers/{offer_id}/decline"' in form
+    assert re.findall(r'<input[^>]+name="([^"]+)"', form) == ["csrf_token"]
+    assert "You declined. Nothing else changes for you." in shown
+    assert "You declined. Nothing else changes for you." in again
+    offer = session.get_one(Offer, offer_id)
+    declines = session.exec(select(Event).where(Event.type == "offer.declined")).all()
+    assert (offer.status, offer.answer_reason, len(declines)) == (OfferStatus.DECLINED, None, 1)
 
 
 def test_who_declined_is_told_so_also_after_somebody_else_took_the_visit(field: Field, phone: Phone) -> None:

@@ -2,9 +2,10 @@
 come without the page being left. With `PICTURES=docs/images` in the environment it leaves the README's pictures there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -25,6 +26,15 @@ __all__ = ["pictures"]
 
 NARROW, WIDE = 360, 1280
 LEAST_TARGET_PX = 44
+DOUBLE_TAP_MS = 500
+TAP_EVERYTHING = """first => {
+  document.getElementById(first).click();
+  document.querySelectorAll('.undo, .answers form > button').forEach(each => each.click());
+}"""
+HIDE = """() => {
+  Object.defineProperty(document, 'hidden', { value: true, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
 TARGETS = """() => [...document.querySelectorAll('a, button, input, summary')]
   .filter(each => each.type !== 'hidden' && each.checkVisibility() && !each.matches('.skip, .unseen, .leaflet-bar a'))
   .map(each => [each.outerHTML.slice(0, 90), each.getBoundingClientRect()])
@@ -65,6 +75,30 @@ def opened(browser: Browser, site: str, field: Field, width: int = NARROW, **how
     yield page
     assert complaints == []
     context.close()
+
+
+@contextmanager
+def offered(browser: Browser, site: str, field: Field) -> Iterator[Page]:
+    """The offers on a phone that is touched, whose clock a test moves on."""
+    with opened(browser, site, field, has_touch=True, is_mobile=True) as page:
+        page.clock.install()
+        page.reload()
+        yield page
+
+
+def decline(page: Page, offer: str = "") -> None:
+    """Taps, and waits until the next tap is no more the second half of a double tap."""
+    page.locator(f"#decline-{offer}" if offer else ".decline button").tap()
+    expect(page.locator(f"#undo-{offer}" if offer else ".undo")).to_be_focused()
+    page.clock.run_for(DOUBLE_TAP_MS)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """What a page that is gone has sent is there within some seconds."""
+    until = monotonic() + 10
+    while not holds():
+        assert monotonic() < until
+        sleep(0.02)
 
 
 def check(page: Page, name: str) -> None:
@@ -132,15 +166,215 @@ def test_an_offer_is_accepted_without_leaving_the_page(
         expect(page.locator(f"#visit-{field.visits[0]['id']}")).to_be_focused()
 
 
-def test_a_decline_takes_a_second_tap(browser: Browser, work_site: str, field: Field) -> None:
+def test_a_decline_takes_one_tap_and_is_sent_when_the_time_to_undo_is_over(
+    browser: Browser, work_site: str, field: Field
+) -> None:
     offer = field.ask()
-    with opened(browser, work_site, field) as page:
-        page.reload()
-        page.get_by_text("Decline", exact=True).click()
+    with offered(browser, work_site, field) as page:
+        decline(page)
+        expect(page.locator("#news")).to_have_text("Declined")
+        expect(page.locator(f"#offer-{offer}")).to_contain_text("Declined 0:10 left")
         assert field.offer(offer)["status"] == "pending"
+        check(page, "declined")
+
+        page.clock.run_for(10_000)
+
+        expect(page.locator("#said")).to_be_focused()
+        expect(page.locator("#said")).to_contain_text("You declined.")
+        expect(page.locator(".offer")).to_have_count(0)
+        assert field.offer(offer)["status"] == "declined"
+
+
+def test_a_decline_that_is_undone_was_never_sent(browser: Browser, work_site: str, field: Field) -> None:
+    offer = field.ask()
+    with offered(browser, work_site, field) as page:
+        decline(page)
+        page.clock.run_for(9_000)
+
+        page.get_by_role("button", name="Undo").click()
+
+        expect(page.get_by_role("button", name="Decline")).to_be_focused()
+        page.clock.run_for(20_000)
+        page.goto("about:blank")
+        assert field.offer(offer)["status"] == "pending"
+        page.goto(f"{work_site}/work")
+        page.get_by_role("button", name="Accept").click()
+        expect(page.locator("#said")).to_contain_text("The visit is yours.")
+
+
+@pytest.mark.parametrize("leaving", ["hide", "close", "reload", "sign out"])
+def test_a_decline_is_sent_at_once_when_the_page_is_left(
+    browser: Browser, work_site: str, field: Field, leaving: str
+) -> None:
+    offer = field.ask()
+    with offered(browser, work_site, field) as page:
+        decline(page)
+
+        match leaving:
+            case "hide":
+                page.evaluate(HIDE)
+            case "close":
+                page.close()
+            case "reload":
+                page.reload()
+                expect(page.locator("#said")).to_contain_text("You declined.")
+                expect(page.locator(".offer")).to_have_count(0)
+            case _:
+                page.get_by_role("button", name="Sign out").click()
+                page.wait_for_url(f"{work_site}/")
+
+        eventually(lambda: field.offer(offer)["status"] == "declined")
+
+
+def test_a_decline_that_the_page_could_not_send_as_it_was_left_is_sent_by_the_next(
+    browser: Browser, work_site: str, field: Field
+) -> None:
+    offer = field.ask()
+    with offered(browser, work_site, field) as page:
+        decline(page)
+        page.evaluate("() => { window.fetch = () => new Promise(() => {}) }")
+        page.reload()
+
+        expect(page.locator("#said")).to_contain_text("You declined.")
+
+        assert field.offer(offer)["status"] == "declined"
+
+
+def test_a_decline_arrives_before_the_answer_that_was_given_after_it(
+    browser: Browser, work_site: str, field: Field
+) -> None:
+    first, second = field.ask(), field.ask(1)
+    with offered(browser, work_site, field) as page:
+        decline(page, first)
+
+        page.locator(f"#accept-{second}").click()
+
+        expect(page.locator("#said")).to_contain_text("The visit is yours.")
+        expect(page.locator(".offer")).to_have_count(0)
+        assert [field.offer(each)["status"] for each in (first, second)] == ["declined", "accepted"]
+
+
+def test_each_of_several_declines_can_be_undone_while_another_is_sent(
+    browser: Browser, work_site: str, field: Field
+) -> None:
+    first, second = field.ask(), field.ask(1)
+    with offered(browser, work_site, field) as page:
+        decline(page, first)
+        page.clock.run_for(5_000)
+        decline(page, second)
+        page.clock.run_for(5_000)
+        expect(page.locator(f"#offer-{first}")).to_have_count(0)
+        expect(page.locator(f"#undo-{second}")).to_be_focused()
+        assert field.offer(first)["status"] == "declined"
+
+        page.locator(f"#undo-{second}").click()
+
+        page.clock.run_for(20_000)
+        expect(page.locator(f"#decline-{second}")).to_be_visible()
+        assert field.offer(second)["status"] == "pending"
+
+
+def test_the_second_half_of_a_double_tap_answers_nothing(
+    browser: Browser, work_site: str, field: Field
+) -> None:
+    offers = [field.ask(), field.ask(1)]
+    with offered(browser, work_site, field) as page:
+        for offer in offers:
+            page.evaluate(TAP_EVERYTHING, f"decline-{offer}")
+            page.clock.run_for(DOUBLE_TAP_MS)
+
+        expect(page.get_by_role("button", name="Undo")).to_have_count(2)
+        assert [field.offer(offer)["status"] for offer in offers] == ["pending", "pending"]
+
+
+def test_the_keyboard_holds_the_time_to_undo_but_not_for_ever(
+    browser: Browser, work_site: str, field: Field
+) -> None:
+    offer = field.ask()
+    with offered(browser, work_site, field) as page:
+        page.locator(f"#accept-{offer}").focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator(f"#undo-{offer}")).to_be_focused()
+        page.clock.run_for(90_000)
+        expect(page.locator(f"#offer-{offer}")).to_contain_text("0:10 left")
+        assert field.offer(offer)["status"] == "pending"
+
+        page.clock.run_for(10_000)
+
+        expect(page.locator("#said")).to_contain_text("You declined.")
+        assert field.offer(offer)["status"] == "declined"
+
+
+def test_an_offer_about_to_run_out_is_declined_before_it_does(
+    browser: Browser, work_site: str, field: Field, clock: FakeClock
+) -> None:
+    offer = field.ask(expires_in_s=3600)
+    with offered(browser, work_site, field) as page:
+        clock.advance(minutes=59, seconds=57)
+        page.reload()
+
+        page.get_by_role("button", name="Decline").tap()
+
+        expect(page.locator("#said")).to_contain_text("You declined.")
+        assert field.offer(offer)["status"] == "declined"
+
+
+def test_a_decline_that_comes_too_late_is_told_what_stands(
+    browser: Browser, work_site: str, field: Field
+) -> None:
+    offer = field.ask()
+    with offered(browser, work_site, field) as page:
+        decline(page)
+        field.acme.client.act(f"/v1/offers/{offer}/withdraw", key=field.acme.dispatcher)
+
+        page.clock.run_for(10_000)
+
+        expect(page.locator("#said")).to_contain_text("This offer stands no more")
+        expect(page.locator(".offer")).to_have_count(0)
+
+
+def test_a_decline_without_a_network_is_told_and_can_be_repeated(
+    browser: Browser, work_site: str, field: Field
+) -> None:
+    offer = field.ask()
+    with offered(browser, work_site, field) as page:
+        decline(page)
+        page.context.set_offline(True)
+        page.clock.run_for(10_000)
+        expect(page.locator("#said")).to_contain_text("No connection: nothing was sent.")
+        page.context.set_offline(False)
+
+        decline(page)
+        page.clock.run_for(10_000)
+
+        expect(page.locator("#said")).to_contain_text("You declined.")
+        assert field.offer(offer)["status"] == "declined"
+
+
+def test_a_decline_that_is_sent_leaves_what_is_being_written(
+    browser: Browser, work_site: str, field: Field
+) -> None:
+    first, second = field.ask(), field.ask(1)
+    with offered(browser, work_site, field) as page:
+        decline(page, first)
+        page.locator(f"#counter-{second} summary").tap()
+        page.locator(f"#pay-{second}").fill("95")
+        page.clock.run_for(10_000)
+
+        expect(page.locator(f"#undo-{first}")).to_be_hidden()
+
+        eventually(lambda: field.offer(first)["status"] == "declined")
+        expect(page.locator(f"#pay-{second}")).to_have_value("95")
+
+
+def test_who_says_why_declines_for_good(browser: Browser, work_site: str, field: Field) -> None:
+    offer = field.ask()
+    with offered(browser, work_site, field) as page:
+        page.get_by_text("Decline and say why").tap()
         page.get_by_label("Why not?").fill("Too far today.")
 
-        page.get_by_role("button", name="Yes, decline").click()
+        page.get_by_role("button", name="Yes, decline").tap()
 
         expect(page.locator("#said")).to_contain_text("You declined.")
         assert field.offer(offer)["status"] == "declined"
@@ -203,14 +437,14 @@ def test_a_new_offer_appears_by_itself_but_never_under_what_is_written(
     first = field.ask()
     with opened(browser, work_site, field) as page:
         page.reload()
-        page.get_by_text("Decline", exact=True).click()
+        page.get_by_text("Decline and say why").click()
         page.get_by_label("Why not?").fill("Too")
         second = field.ask(1)
         page.evaluate("refresh()")
         expect(page.get_by_label("Why not?")).to_have_value("Too")
         expect(page.locator(f"#offer-{second}")).to_have_count(0)
 
-        page.get_by_text("Decline", exact=True).click()
+        page.get_by_text("Decline and say why").click()
         page.evaluate("document.activeElement.blur(); refresh()")
 
         expect(page.locator(f"#offer-{second}")).to_be_visible()
@@ -278,6 +512,18 @@ def test_all_of_it_works_without_a_script(
         page.get_by_role("button", name="I am on the way").click()
         expect(page.get_by_text("You are on the way")).to_be_visible()
         expect(page.locator("#map")).to_be_hidden()
+
+
+def test_one_tap_declines_without_a_script(browser: Browser, work_site: str, field: Field) -> None:
+    offer = field.ask()
+    with opened(browser, work_site, field, java_script_enabled=False) as page:
+        page.reload()
+        expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+
+        page.get_by_role("button", name="Decline").click()
+
+        expect(page.get_by_text("You declined. Nothing else changes for you.")).to_be_visible()
+        assert field.offer(offer)["status"] == "declined"
 
 
 def test_the_pictures_of_a_freelancers_phone(
