@@ -16,6 +16,7 @@ from sqlmodel import Session
 from api import context
 from api.appointments import window_of
 from api.auth import allow
+from api.location_reads import note_shown
 from api.openapi import resource
 from api.reasons import named_reasons
 from api.render import answer
@@ -273,6 +274,7 @@ def read(query: BoardQuery) -> Response:
     territory = territory_named(session, context.principal(), query.territory_id)
     on = query.date or territory.today(now)
     shown = boards.board(session, context.settings(), territory, on, now)
+    note_shown(*boards.located(shown))
     return answer(BoardOut.of(session, territory, on, shown))
 
 

@@ -15,7 +15,8 @@ from api.render import answer
 from api.schemas import Answer, Body, Id, Money, Name, Note, Path, Seconds, example
 from dispatch import catalogue
 from dispatch.access import actor_of, own_organization
-from dispatch.catalogue import OfferStrategy, Service
+from dispatch.catalogue import Service
+from dispatch.offer import OfferStrategy
 from dispatch.organization import organization_by_slug
 
 services = resource("services", "What organizations offer.")

@@ -33,9 +33,8 @@ from api.schemas import (
 from dispatch import offering
 from dispatch.access import actor_of, appointment_of_caller, offer_of, technicians_by_no, working_technician
 from dispatch.appointment import Appointment
-from dispatch.catalogue import OfferStrategy
 from dispatch.counter_effect import effect_of_counter
-from dispatch.offer import Offer, OfferStatus
+from dispatch.offer import Offer, OfferStatus, OfferStrategy
 from dispatch.offer_terms import area_of, net_per_hour_cents
 from dispatch.organization import Organization
 from dispatch.review import review_of_offer

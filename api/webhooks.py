@@ -14,7 +14,8 @@ from api.pagination import Page, PageQuery, page_of, paginate
 from api.render import answer
 from api.schemas import EXAMPLE_ID, Answer, Body, Id, Instant, Path, example
 from dispatch import webhook_endpoints
-from dispatch.access import delivery_of, owned
+from dispatch.access import actor_of, delivery_of, owned
+from dispatch.events import Actor
 from dispatch.webhook import DeliveryStatus, DisabledWhy, EventType, WebhookDelivery, WebhookEndpoint
 from dispatch.webhook_address import LONGEST_URL
 
@@ -179,9 +180,14 @@ class WebhookDeliveryPath(WebhookPath, DeliveryPath):
 def create(body: NewWebhook) -> Response:
     """Of what happens from now on. An address that is not public is 422 `forbidden_url`; `secret` is shown this
     once."""
-    session, settings = context.session(), context.settings()
     row, secret = webhook_endpoints.create(
-        session, settings, _organization_id(), body.url, body.events or [], context.now()
+        context.session(),
+        context.settings(),
+        _organization_id(),
+        body.url,
+        body.events or [],
+        _by(),
+        context.now(),
     )
     location = f"/v1/webhooks/{row.id}"
     return answer(CreatedWebhook.of(row, secret=secret), 201, version=row.version, location=location)
@@ -210,7 +216,7 @@ def change(path: WebhookPath, body: WebhookChanges) -> Response:
     changes = webhook_endpoints.require_allowed(context.settings(), body.changes())
     row = _endpoint(path, to_change=True)
     require_match(row.version, required=False)
-    webhook_endpoints.change(context.session(), row, changes, context.now())
+    webhook_endpoints.change(context.session(), row, changes, _by(), context.now())
     return _answer(row)
 
 
@@ -220,7 +226,7 @@ def delete(path: WebhookPath) -> Response:
     """With its deliveries, also those that were still to come."""
     row = _endpoint(path, to_change=True)
     shown = WebhookOut.of(row)
-    webhook_endpoints.remove(context.session(), row)
+    webhook_endpoints.remove(context.session(), row, _by(), context.now())
     return answer(shown)
 
 
@@ -262,6 +268,10 @@ def _sent_again(delivery_id: str, webhook_id: str | None = None) -> Response:
     endpoint, row = delivery_of(session, principal, delivery_id, webhook_id)
     webhook_endpoints.redeliver(session, endpoint, row, context.now())
     return answer(DeliveryOut.model_validate(row), version=row.version)
+
+
+def _by() -> Actor:
+    return actor_of(context.principal())
 
 
 def _organization_id() -> str:

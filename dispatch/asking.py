@@ -26,11 +26,10 @@ from dispatch.acceptance import (
 from dispatch.appointment import Appointment, Status
 from dispatch.booking import give_back, supersede_offers
 from dispatch.calendar import BlockKind, mark_block
-from dispatch.catalogue import OfferStrategy
 from dispatch.decision import Outcome, note
 from dispatch.errors import SlotTaken
 from dispatch.events import SYSTEM, Actor, Event, record
-from dispatch.offer import OPEN, Offer
+from dispatch.offer import OPEN, Offer, OfferStrategy
 from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.offer_terms import Travel, facts_of, travel_of, travel_planned
 from dispatch.pay import usual_pay_cents

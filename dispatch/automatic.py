@@ -15,10 +15,11 @@ from sqlmodel.sql.expression import SelectOfScalar
 from dispatch import database, offering
 from dispatch.appointment import Appointment, Status
 from dispatch.asking import Asking, begin
-from dispatch.catalogue import OfferStrategy, Service
+from dispatch.catalogue import Service
 from dispatch.database import available, open_session
 from dispatch.errors import Conflict
 from dispatch.events import SYSTEM, record
+from dispatch.offer import OfferStrategy
 from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.placing import lock_visit
 from dispatch.planning import job_of

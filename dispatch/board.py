@@ -14,6 +14,7 @@ from dispatch.customer import Customer
 from dispatch.day import DayRoute, routes_in
 from dispatch.events import Event
 from dispatch.expected import REACH, Expected, absences_between, expected_starts
+from dispatch.location_read import Whereabouts
 from dispatch.offer import OPEN, Offer, OfferStatus
 from dispatch.planning import NO_TIME_LEFT, Job, Window, jobs_to_plan, merged, plannable_windows
 from dispatch.position import FRESH_POSITION, Position, fresh_positions
@@ -102,9 +103,13 @@ def told_start(expected: Expected) -> datetime | None:
     return expected.start.replace(second=0, microsecond=0)
 
 
-def technicians_located(shown: Board) -> list[str]:
-    """The ids of those whose positions a board shows."""
-    return [row.technician.id for row in shown.rows if row.position is not None]
+def located(shown: Board) -> list[Whereabouts]:
+    """Whose positions a board shows, as the audit keeps it."""
+    return [
+        Whereabouts(row.technician.no, row.engagement.organization_id)
+        for row in shown.rows
+        if row.position is not None and row.technician.no is not None
+    ]
 
 
 def _rows(session: Session, organization_id: str, range_: Window, now: datetime) -> tuple[BoardRow, ...]:

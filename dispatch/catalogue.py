@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON
@@ -13,16 +12,8 @@ from dispatch.errors import NotFound
 from dispatch.events import SYSTEM, Actor, record
 from dispatch.ids import new_id
 from dispatch.money import cents
+from dispatch.offer import OfferStrategy
 from dispatch.organization import Organization
-
-
-class OfferStrategy(StrEnum):
-    """How freelancers are asked: not at all, one chosen, one after another, or all at once."""
-
-    NONE = "none"
-    DIRECT = "direct"
-    CASCADE = "cascade"
-    BROADCAST = "broadcast"
 
 
 class Service(SQLModel, table=True):

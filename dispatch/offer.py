@@ -7,10 +7,18 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Index
 from sqlmodel import Field, SQLModel
 
-from dispatch.catalogue import OfferStrategy
 from dispatch.columns import enum_type
 from dispatch.errors import InvalidState, OfferExpired, OfferTaken
 from dispatch.ids import new_id
+
+
+class OfferStrategy(StrEnum):
+    """How freelancers are asked: not at all, one chosen, one after another, or all at once."""
+
+    NONE = "none"
+    DIRECT = "direct"
+    CASCADE = "cascade"
+    BROADCAST = "broadcast"
 
 
 class OfferStatus(StrEnum):

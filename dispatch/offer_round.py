@@ -9,9 +9,9 @@ from sqlalchemy import JSON, BigInteger, Index, text
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from dispatch.appointment import Appointment
-from dispatch.catalogue import OfferStrategy
 from dispatch.columns import enum_type
 from dispatch.ids import new_id
+from dispatch.offer import OfferStrategy
 
 
 class RoundStatus(StrEnum):

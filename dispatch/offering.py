@@ -13,11 +13,10 @@ from dispatch.appointment import Appointment, Status
 from dispatch.asking import Asking, advance, begin, window_of
 from dispatch.booking import give_back, supersede
 from dispatch.calendar import BlockKind, mark_block
-from dispatch.catalogue import OfferStrategy
 from dispatch.errors import Invalid, InvalidState, NoLongerFits, OfferTaken, SlotTaken, UnknownReference
 from dispatch.events import SYSTEM, Actor, record
 from dispatch.money import Amount, cents
-from dispatch.offer import OPEN, Offer, OfferStatus
+from dispatch.offer import OPEN, Offer, OfferStatus, OfferStrategy
 from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.organization import Organization
 from dispatch.placing import ahead_of, lock_calendar, lock_visit, note_retimed, place

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlmodel import Session, col, delete, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from dispatch.errors import Conflict, InvalidState
+from dispatch.events import Actor, record
 from dispatch.settings import Settings
 from dispatch.webhook import DeliveryStatus, DisabledWhy, EventType, WebhookDelivery, WebhookEndpoint
 from dispatch.webhook_address import require_savable
@@ -24,6 +26,7 @@ def create(
     organization_id: str,
     url: str,
     events: Sequence[EventType],
+    by: Actor,
     now: datetime,
 ) -> tuple[WebhookEndpoint, str]:
     """An endpoint that is told of these events from now on, of all where none are named, and the secret by which it
@@ -42,7 +45,29 @@ def create(
     session.add(endpoint)
     session.flush()
     forget_known(session)
+    _note(session, endpoint, "webhook.added", by, now, None, _shown(endpoint))
     return endpoint, secret
+
+
+def _shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """As the audit keeps it. Of the address only whose it is: what follows may be a secret."""
+    return {
+        "host": urlsplit(endpoint.url).hostname,
+        "events": endpoint.events,
+        "disabled": endpoint.disabled_at is not None,
+    }
+
+
+def _note(
+    session: Session,
+    endpoint: WebhookEndpoint,
+    event: str,
+    by: Actor,
+    now: datetime,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+) -> None:
+    record(session, endpoint.organization_id, endpoint.id, event, now, by, None, before, after)
 
 
 def _require_room(session: Session, organization_id: str) -> None:
@@ -63,9 +88,12 @@ def require_allowed(settings: Settings, changes: Mapping[str, Any]) -> Mapping[s
     return changes
 
 
-def change(session: Session, endpoint: WebhookEndpoint, changes: Mapping[str, Any], now: datetime) -> None:
+def change(
+    session: Session, endpoint: WebhookEndpoint, changes: Mapping[str, Any], by: Actor, now: datetime
+) -> None:
     """Takes over what was sent of `url` (which is allowed), `events` and `disabled`. Enabled again, it is told of what
     happens from then on."""
+    before = _shown(endpoint)
     if "url" in changes:
         endpoint.url = changes["url"]
     if "events" in changes:
@@ -79,10 +107,12 @@ def change(session: Session, endpoint: WebhookEndpoint, changes: Mapping[str, An
     session.add(endpoint)
     session.flush()
     forget_known(session)
+    _note(session, endpoint, "webhook.changed", by, now, before, _shown(endpoint))
 
 
-def remove(session: Session, endpoint: WebhookEndpoint) -> None:
+def remove(session: Session, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> None:
     """With its secret and its deliveries, also those that were still to come."""
+    _note(session, endpoint, "webhook.removed", by, now, _shown(endpoint), None)
     session.exec(delete(WebhookDelivery).where(col(WebhookDelivery.endpoint_id) == endpoint.id))
     session.delete(endpoint)
     session.flush()

@@ -15,13 +15,14 @@ from sqlmodel import Session, col, select
 
 from dispatch import keys
 from dispatch.appointment import Appointment, Status
-from dispatch.catalogue import OfferStrategy, services
+from dispatch.catalogue import services
 from dispatch.database import open_session, transaction
 from dispatch.errors import NotFound
 from dispatch.events import SYSTEM
 from dispatch.gazetteer import add_places
 from dispatch.keys import Principal
 from dispatch.links import tracking_token
+from dispatch.offer import OfferStrategy
 from dispatch.offering import Terms, send_direct
 from dispatch.organization import Organization, create_organization, organization_by_slug
 from dispatch.plan_run import PlanRun, PlanStatus

@@ -24,7 +24,7 @@ from dispatch import offering
 from dispatch.access import offer_of
 from dispatch.appointment import ENDED, HELD_BY_TECHNICIAN, Appointment, Status
 from dispatch.booking import promised_window
-from dispatch.catalogue import OfferStrategy, Service
+from dispatch.catalogue import Service
 from dispatch.errors import (
     DispatchError,
     Forbidden,
@@ -35,7 +35,7 @@ from dispatch.errors import (
     OfferTaken,
 )
 from dispatch.ids import is_id
-from dispatch.offer import OPEN, Offer, OfferStatus
+from dispatch.offer import OPEN, Offer, OfferStatus, OfferStrategy
 from dispatch.offer_terms import area_of, net_per_hour_cents
 from dispatch.organization import Organization
 from dispatch.service_request import ServiceRequest

@@ -152,6 +152,21 @@ def test_a_webhook_is_changed_disabled_enabled_and_deleted(client: ApiClient, di
     assert client.call("DELETE", path, key=dispatcher).status_code == 404
 
 
+def test_who_names_changes_and_deletes_a_webhook_is_in_the_audit_without_its_address(
+    client: ApiClient, dispatcher: str
+) -> None:
+    webhook_id = hook(client, dispatcher, events=["offer.sent"])["id"]
+    client.change(f"/v1/webhooks/{webhook_id}", {"events": None}, key=dispatcher)
+    client.call("DELETE", f"/v1/webhooks/{webhook_id}", key=dispatcher)
+
+    entries = client.read("/v1/audit", key=dispatcher, subject_id=webhook_id)["items"]
+
+    assert [entry["type"] for entry in entries] == ["webhook.removed", "webhook.changed", "webhook.added"]
+    assert {entry["by"]["role"] for entry in entries} == {"dispatcher"}
+    assert entries[1]["before"]["events"] == ["offer.sent"]
+    assert URL not in str(entries)
+
+
 def test_an_organization_has_twenty_at_most(client: ApiClient, dispatcher: str) -> None:
     for _ in range(20):
         hook(client, dispatcher)

@@ -8,8 +8,7 @@ import numpy as np
 
 from dispatch.acceptance import PRIOR, AcceptanceModel, JobTerms
 from dispatch.acceptance_training import Answers
-from dispatch.catalogue import OfferStrategy
-from dispatch.offer import Offer, OfferStatus
+from dispatch.offer import Offer, OfferStatus, OfferStrategy
 from dispatch.planning import Job
 from dispatch.technician import Technician
 from tests.dispatch.world import NOW, World, clock_time

@@ -18,13 +18,13 @@ from typing import Any
 
 from dispatch import booking
 from dispatch.appointment import Appointment, Status
-from dispatch.catalogue import OfferStrategy, Service
+from dispatch.catalogue import Service
 from dispatch.day import break_passed, progress
 from dispatch.events import Actor, record
 from dispatch.feedback import Feedback
 from dispatch.follow_up import FollowUp, follow_up
 from dispatch.lateness import LATE
-from dispatch.offer import Offer, OfferStatus
+from dispatch.offer import Offer, OfferStatus, OfferStrategy
 from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.organization import Organization
 from dispatch.planning import Window

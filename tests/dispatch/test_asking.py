@@ -12,11 +12,10 @@ from dispatch import booking, offering, placing, ranking
 from dispatch.appointment import Status
 from dispatch.asking import DEFAULT_ANSWER_TIME, LEAST_ANSWER_TIME
 from dispatch.booking import promise
-from dispatch.catalogue import OfferStrategy
 from dispatch.decision import Decision, Outcome
 from dispatch.errors import NoLongerFits
 from dispatch.events import Actor
-from dispatch.offer import Offer, OfferStatus
+from dispatch.offer import Offer, OfferStatus, OfferStrategy
 from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.offering import Wanted
 from dispatch.planning import Job, load_for_plan

@@ -12,10 +12,10 @@ from dispatch import booking, day, joining, offering, override, placing
 from dispatch.appointment import Status
 from dispatch.booking import promise
 from dispatch.calendar import BlockKind
-from dispatch.catalogue import OfferStrategy, Service
+from dispatch.catalogue import Service
 from dispatch.events import Actor, Event
 from dispatch.keys import Principal
-from dispatch.offer import Offer, OfferStatus
+from dispatch.offer import Offer, OfferStatus, OfferStrategy
 from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.planning import Job
 from dispatch.profiles import profile_of

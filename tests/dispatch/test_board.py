@@ -5,17 +5,18 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from dispatch import board as boards
 from dispatch import lateness
+from dispatch.access import technicians_by_no
 from dispatch.alerts import Alert, AlertKind, Repair
 from dispatch.appointment import Appointment, Status
-from dispatch.board import Board, board, board_version, technicians_located
+from dispatch.board import Board, board, board_version
 from dispatch.booking import promise
 from dispatch.calendar import BlockKind, CalendarBlock, epoch
-from dispatch.catalogue import OfferStrategy
 from dispatch.day import progress, set_duty, tell_position
 from dispatch.events import Actor, record
 from dispatch.follow_up import FollowUp, follow_up
-from dispatch.offer import Offer, OfferStatus
+from dispatch.offer import Offer, OfferStatus, OfferStrategy
 from dispatch.offer_round import RoundStatus
 from dispatch.organization import Organization
 from dispatch.outbox import Kind, Notification, State
@@ -162,7 +163,12 @@ def test_a_visit_whose_time_is_over_waits_for_that_reason(world: World) -> None:
 
 
 def located(world: World, now: datetime) -> list[str]:
-    return technicians_located(shown(world, now))
+    return ids(world, shown(world, now))
+
+
+def ids(world: World, on_board: Board) -> list[str]:
+    numbers = [whereabouts.technician_no for whereabouts in boards.located(on_board)]
+    return [technician.id for technician in technicians_by_no(world.session, numbers).values()]
 
 
 def test_who_is_on_duty_is_shown_where_it_was_seen_last(world: World) -> None:
@@ -184,7 +190,7 @@ def test_nobody_is_located_off_duty_or_by_an_old_position_or_on_another_day(worl
     other_day = board(world.session, world.settings, world.territory, TOMORROW + timedelta(days=1), now)
     set_duty(world.session, ada, Duty.OFF_DUTY, BY, now)
 
-    assert (later, technicians_located(other_day), located(world, now)) == ([], [], [])
+    assert (later, ids(world, other_day), located(world, now)) == ([], [], [])
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from dispatch.webhook import (
 )
 from dispatch.webhook_sending import Result
 from dispatch.worker import Worker, run_due
-from tests.dispatch.world import NOW, World
+from tests.dispatch.world import DISPATCHER, NOW, World
 from tests.support.gateways import running
 from tests.support.webhooks import Receiver
 
@@ -54,7 +54,9 @@ class Hooked:
         """The id of a new one."""
         of, where = organization or self.organization, url or self.receiver.url
         with transaction(self.engine) as session:
-            return webhook_endpoints.create(session, self.settings, of, where, events, self.now)[0].id
+            return webhook_endpoints.create(session, self.settings, of, where, events, DISPATCHER, self.now)[
+                0
+            ].id
 
     def happens(self, type_: str = EVENT, **members: Any) -> str:
         """The id of the event."""
@@ -144,7 +146,9 @@ def test_an_endpoint_is_told_what_happens_after_it_was_made_in_the_same_transact
     organization = hooked.organization
     with transaction(hooked.engine) as session:
         record(session, organization, hooked.visit, EVENT, NOW, SYSTEM)
-        webhook_endpoints.create(session, hooked.settings, organization, hooked.receiver.url, [], NOW)
+        webhook_endpoints.create(
+            session, hooked.settings, organization, hooked.receiver.url, [], DISPATCHER, NOW
+        )
         told = record(session, organization, hooked.visit, EVENT, NOW, SYSTEM).id
 
     assert [row.event_id for row in hooked.deliveries()] == [told]
@@ -313,7 +317,7 @@ def test_an_endpoint_that_is_enabled_again_is_told_what_happens_from_then_on(hoo
     hooked.happens()
     with transaction(hooked.engine) as session:
         row = session.get_one(WebhookEndpoint, endpoint)
-        webhook_endpoints.change(session, row, {"disabled": False}, hooked.now)
+        webhook_endpoints.change(session, row, {"disabled": False}, DISPATCHER, hooked.now)
     told = hooked.happens()
 
     hooked.deliverer.send_due()
@@ -399,7 +403,7 @@ def test_an_endpoint_that_is_deleted_while_it_is_sent_to_leaves_nothing(hooked: 
     with transaction(hooked.engine) as session:
         (begun,) = take_up(session, NOW, 10, {})
     with transaction(hooked.engine) as session:
-        webhook_endpoints.remove(session, session.get_one(WebhookEndpoint, endpoint))
+        webhook_endpoints.remove(session, session.get_one(WebhookEndpoint, endpoint), DISPATCHER, NOW)
 
     with transaction(hooked.engine) as session:
         settle(session, [(begun, TAKEN)], NOW)
@@ -415,7 +419,7 @@ def test_an_event_and_the_deletion_of_its_endpoint_wait_for_each_other(hooked: H
     def delete() -> None:
         with transaction(hooked.engine) as session:
             row = session.get_one(WebhookEndpoint, endpoint, with_for_update=True)
-            webhook_endpoints.remove(session, row)
+            webhook_endpoints.remove(session, row, DISPATCHER, NOW)
         ended.append("deleted")
 
     deleting = threading.Thread(target=delete)

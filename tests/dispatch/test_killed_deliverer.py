@@ -82,7 +82,7 @@ def test_everything_arrives_although_the_sender_is_killed_again_and_again(
 ) -> None:
     visit = world.job(world.service()).appointment.id
     _, secret = webhook_endpoints.create(
-        world.session, killing.settings, world.organization.id, killing.receiver.url, [], NOW
+        world.session, killing.settings, world.organization.id, killing.receiver.url, [], SYSTEM, NOW
     )
     organization_id = world.organization.id
     world.session.commit()

@@ -15,8 +15,9 @@ from sqlmodel import Session
 from dispatch import intake
 from dispatch.appointment import Appointment
 from dispatch.calendar import BlockKind, CalendarBlock
-from dispatch.catalogue import OfferStrategy, Service
+from dispatch.catalogue import Service
 from dispatch.events import Actor
+from dispatch.offer import OfferStrategy
 from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.organization import Organization
 from dispatch.places import Place

@@ -25,10 +25,9 @@ from sqlmodel import Session, select
 
 from dispatch import automatic, booking, day, intake, offering
 from dispatch.appointment import Appointment, Status
-from dispatch.catalogue import OfferStrategy
 from dispatch.errors import DispatchError
 from dispatch.events import Actor
-from dispatch.offer import OPEN, Offer, OfferStatus
+from dispatch.offer import OPEN, Offer, OfferStatus, OfferStrategy
 from dispatch.offering import Wanted
 from dispatch.planning import job_of
 from dispatch.settings import Settings
