@@ -650,7 +650,7 @@ def job_of(session: Session, appointment: Appointment) -> Job:
 
 _ZONE_ALONE: Any = (Territory.organization_id, Territory.time_zone)
 _ASKED = (
-    select(ServiceRequest, Appointment, Service, Territory, Organization)
+    select(ServiceRequest, Appointment, Service, Territory, Organization)  # type: ignore[call-overload]  # four at most
     .where(ServiceRequest.id == bindparam("request_id"), Appointment.service_request_id == ServiceRequest.id)
     .where(Service.id == ServiceRequest.service_id, Territory.id == ServiceRequest.territory_id)
     .where(Organization.id == ServiceRequest.organization_id)
