@@ -33,9 +33,7 @@ def window(begin: int, end: int) -> Window:
 def give(world: World, job: Job, technician: Technician, hour: int | None = None, **wish: Any) -> Proposal:
     """At a full hour, or where it costs least."""
     choice = Choice(technician.id, None if hour is None else clock_time(hour), **wish)
-    return overriding.override(
-        world.session, world.settings, job.appointment, choice, DISPATCHER, NOW, WHY
-    )
+    return overriding.override(world.session, world.settings, job.appointment, choice, DISPATCHER, NOW, WHY)
 
 
 def ask(world: World, job: Job, technician: Technician, hour: int | None = None, **wish: Any) -> Proposal:
@@ -52,7 +50,9 @@ def stood(world: World, technician: Technician, hour: int, km: float = 1, **wish
     return job
 
 
-def refused(world: World, job: Job, technician: Technician, hour: int | None = None, **wish: Any) -> list[Any]:
+def refused(
+    world: World, job: Job, technician: Technician, hour: int | None = None, **wish: Any
+) -> list[Any]:
     """The codes, and whose visits are in the way."""
     with pytest.raises(InfeasibleOverride) as caught, world.session.begin_nested():
         give(world, job, technician, hour, **wish)
@@ -96,7 +96,10 @@ def test_an_employee_gets_the_visit_where_it_costs_least(world: World) -> None:
 
 
 def test_what_a_dry_run_says_is_what_is_done(world: World) -> None:
-    ada, bo = world.technician("Ada", kind=Kind.EMPLOYEE), world.technician("Bo", home_km=9, kind=Kind.EMPLOYEE)
+    ada, bo = (
+        world.technician("Ada", kind=Kind.EMPLOYEE),
+        world.technician("Bo", home_km=9, kind=Kind.EMPLOYEE),
+    )
     job = stood(world, ada, 9, km=4)
     before = world.appointment(job).model_dump()
 
@@ -106,14 +109,21 @@ def test_what_a_dry_run_says_is_what_is_done(world: World) -> None:
     )[1]
 
     assert world.appointment(job).model_dump() == before
-    assert (shown.technician_no, shown.scheduled_start, shown.version) == (bo.no, clock_time(10), before["version"])
+    assert (shown.technician_no, shown.scheduled_start, shown.version) == (
+        bo.no,
+        clock_time(10),
+        before["version"],
+    )
     done = give(world, job, bo, 10)
     assert (done.change, done.start, done.moved) == (said.change, said.start, said.moved)
     assert world.appointment(job).scheduled_start == shown.scheduled_start
 
 
 def test_moving_to_whom_is_nearer_costs_less_than_nothing(world: World) -> None:
-    ada, bo = world.technician("Ada", kind=Kind.EMPLOYEE), world.technician("Bo", home_km=9, kind=Kind.EMPLOYEE)
+    ada, bo = (
+        world.technician("Ada", kind=Kind.EMPLOYEE),
+        world.technician("Bo", home_km=9, kind=Kind.EMPLOYEE),
+    )
     job = stood(world, ada, 9, km=8)
 
     there = ask(world, job, bo, 9).change
@@ -372,7 +382,9 @@ def test_a_window_without_room_is_filled_by_force_at_the_least_harm(world: World
     proposal = give(world, job, ada, window=window(9, 11), force=True)
 
     assert [violation.code for violation in proposal.violations] == ["no_shift"]
-    assert world.appointment(first).status is Status.DISPATCHED, "longer hours hurt less than a broken promise"
+    assert world.appointment(first).status is Status.DISPATCHED, (
+        "longer hours hurt less than a broken promise"
+    )
 
 
 # Who gives way
