@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import select
 
+from api.overrides import CandidateTechnician
 from dispatch.database import open_session, transaction
 from dispatch.ids import new_id
 from dispatch.keys import issue_key
 from dispatch.offer import Offer
 from dispatch.organization import create_organization
-from tests.support.acme import ADA, CUSTOMERS, HOME, NEIGHBOURS, Acme
+from tests.support.acme import ADA, CUSTOMERS, HOME, Acme
 
 DAY = {"from": "2027-03-03", "to": "2027-03-03"}
 NINE, ELEVEN = "2027-03-03T14:00:00Z", "2027-03-03T16:00:00Z"
@@ -87,6 +88,7 @@ def test_candidates_are_everybody_the_cheapest_first_and_then_who_cannot_and_why
     assert found[0]["extra_cost"]["amount"] <= found[1]["extra_cost"]["amount"]
     assert found[0]["extra_travel_s"] < found[1]["extra_travel_s"]
     assert found[0]["scheduled_start"] == booked["scheduled_start"], "where it stands it counts as removed"
+    assert [CandidateTechnician.model_validate(one).model_dump(mode="json") for one in found] == found
     assert found[2] == {
         "technician_id": painter["id"],
         "technician_name": "Abe Painter",

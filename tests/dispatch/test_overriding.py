@@ -7,7 +7,7 @@ import pytest
 from sqlmodel import select
 
 from dispatch import offering, overriding
-from dispatch.appointment import Appointment, Status
+from dispatch.appointment import Status
 from dispatch.calendar import BlockKind, CalendarBlock, epoch
 from dispatch.choosing import Considered, candidates_for
 from dispatch.decision import Decision, Outcome
