@@ -249,7 +249,7 @@ class _Question:
             self.session, self.settings, organization_id, range_, technician_nos=[block.technician_no]
         )
         left = less(day.plan, {self.job.appointment.id})
-        return change_between(day.problem, day.plan, left, _foreign(day, organization_id))
+        return change_between(day.problem, day.plan, left, _not_ours(day))
 
     def longer(self, *, breaks: bool) -> list[WorkingTime]:
         assert self.wanted is not None
@@ -259,8 +259,9 @@ class _Question:
         return longer_hours(times, self.technician_no, begin, end, breaks=breaks)
 
 
-def _foreign(day: WorkingDay, organization_id: str) -> set[str]:
-    return {id_ for id_, block in day.blocks.items() if block.organization_id != organization_id}
+def _not_ours(day: WorkingDay) -> set[str]:
+    """What takes the time without being a visit of ours: the same beside which slots and candidates are rounded."""
+    return {id_ for id_ in day.blocks if id_ not in day.jobs}
 
 
 def _fitted(day: WorkingDay, job: Job, found: Insertion, wanted: tuple[TimeWindow, ...]) -> Plan:
@@ -315,7 +316,7 @@ def _proposal(
     lost: tuple[str, ...] = (),
 ) -> Proposal:
     job = question.job
-    there = change_between(day.problem, day.plan, plan, _foreign(day, job.appointment.organization_id))
+    there = change_between(day.problem, day.plan, plan, _not_ours(day))
     start = job.start_of(_stop(plan, job.appointment.id).start)
     return Proposal(
         job=job,
