@@ -48,9 +48,9 @@ class CandidatesQuery(Query):
 
 class CandidateTechnician(Answer):
     """One of the organization's technicians. scheduled_start: when the work could start at the earliest where it costs
-    least; sent with an override, it is had. extra_travel_s, extra_cost: what the visit adds to that technician's day, as slots and plans count; where the visit
-    stands it counts as removed, and beside another organization's visit both are rounded. reasons: why it cannot be,
-    and then the rest is null."""
+    least; an override that names it has it. extra_travel_s, extra_cost: what the visit adds to that technician's day,
+    as slots and plans count; where the visit stands it counts as removed, and beside another organization's visit both
+    are rounded. reasons: why it cannot be, and then the rest is null."""
 
     technician_id: str
     technician_name: str

@@ -190,10 +190,12 @@ def _fields(session: Session, appointment: Appointment) -> dict[str, Any]:
     """As the event has it before and after."""
     query = select(Technician.id).where(Technician.no == appointment.technician_no)
     start = appointment.scheduled_start
+    window = promised_window(appointment) if appointment.is_promised else None
     return {
         "status": appointment.status.value,
         "technician_id": session.exec(query).first(),
         "scheduled_start": None if start is None else _instant(start),
+        "arrival_window": None if window is None else window_fields(window),
         "pinned": appointment.pinned,
         "pinned_time": appointment.pinned_time,
     }
@@ -263,6 +265,7 @@ def _record(session: Session, proposal: Proposal, was: _Was, by: Actor, now: dat
     """With its price, from which the key figures add up what overrides cost."""
     appointment = proposal.job.appointment
     after = _fields(session, appointment) | {
+        "arrival_window": None if proposal.window is None else window_fields(proposal.window),
         "extra_travel_s": proposal.change.travel_s,
         "extra_cost_cents": proposal.change.cents,
         "violations": [violation.code for violation in proposal.violations],

@@ -262,7 +262,7 @@ def test_customers_read_neither_price_nor_reason_of_an_override(
 
     event = next(each for each in read["events"] if each["type"] == "appointment.overridden")
     assert "reason" not in event
-    assert set(event["before"]) | set(event["after"]) == {"status"}
+    assert set(event["before"]) | set(event["after"]) == {"status", "arrival_window"}
 
 
 def test_a_freelancer_is_asked_unless_it_said_yes_by_phone(acme: Acme, booked: Any, engine: Engine) -> None:
