@@ -20,9 +20,10 @@ from dispatch.events import Actor, record
 from dispatch.placing import note_retimed
 from dispatch.planning import Window, apart, job_of, write_plan
 from dispatch.promise import PromiseKind
-from dispatch.proposing import Proposal, Wish, is_in, propose
+from dispatch.proposing import Proposal, propose
 from dispatch.settings import Settings
 from dispatch.technician import Engagement, Technician
+from dispatch.wish import Wish, is_in
 from optimizer import Stop
 
 GIVEN_AWAY = {"code": "override", "detail": "A dispatcher gave this visit to somebody else."}
@@ -33,7 +34,8 @@ IMPOSSIBLE = "It cannot be done, not even with `force`."
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a dispatcher sends: see `proposing.Wish`."""
+    """What a dispatcher sends: see `wish.Wish`. pin: plans leave the visit with the technician, and at its time if
+    `start` is given."""
 
     technician_id: str
     start: datetime | None = None
