@@ -34,3 +34,7 @@ class BrokenPlan(Failed):
         lines = [f"{v.code}: {v.detail} (shift {v.shift}, visit {v.visit})" for v in violations]
         super().__init__(f"{name} breaks {len(violations)} rules:\n" + "\n".join(lines))
         self.violations = violations
+
+
+class SimulationFailed(Failed):
+    """The API answered what nobody who plays by its rules should get, or something was found broken."""
