@@ -4,7 +4,8 @@ Failed                 a command cannot do what it was asked; the message is for
 ├── UnreadableFile     not a file of this format at all: no header, or another one
 ├── FetchFailed        a day could not be had from NYC Open Data
 ├── PlanFailed         a plan run did not end well
-└── BrokenPlan         a plan breaks rules of its problem; `violations` holds which
+├── BrokenPlan         a plan breaks rules of its problem; `violations` holds which
+└── SimulationFailed   the API refused who plays by its rules, or the database was not empty
 """
 
 from typing import TYPE_CHECKING
@@ -37,4 +38,4 @@ class BrokenPlan(Failed):
 
 
 class SimulationFailed(Failed):
-    """The API answered what nobody who plays by its rules should get, or something was found broken."""
+    pass

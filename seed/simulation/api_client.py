@@ -1,4 +1,4 @@
-"""The API called in process through WSGI, as its clients call it: with a key, in JSON. Every answer is counted by route."""
+"""The API called in process through WSGI, by keys and in JSON, as its clients do. Every answer is counted by route."""
 
 from collections import Counter
 from typing import Any
@@ -25,7 +25,14 @@ class ApiClient:
         return response
 
     def ask(
-        self, method: str, path: str, body: Any = None, *, key: str | None = None, also: tuple[int, ...] = (), **query: Any
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        also: tuple[int, ...] = (),
+        **query: Any,
     ) -> tuple[int, Any]:
         """(status, JSON). Raises `SimulationFailed` for a refusal that is not among `also`."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}

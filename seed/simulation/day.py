@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, inspect
@@ -16,6 +16,7 @@ from api.context import EXTENSION
 from dispatch import database
 from dispatch.ids import ids_from
 from dispatch.settings import Settings
+from dispatch.shift import local_day
 from seed.calls import NEW_YORK
 from seed.city import Day
 from seed.errors import SimulationFailed
@@ -28,16 +29,15 @@ from seed.simulation.record import Story
 from seed.simulation.shop import open_shop
 from seed.simulation.through_api import Policy, ThroughApi
 from seed.simulation.through_phone import ThroughPhone
-from dispatch.shift import local_day
 
-SECRET = "signs nothing but what a simulation throws away"
+SIGNED_WITH = "the same each time, and of no use to anybody"
 SET_UP_BEFORE_S = 6 * 3_600
 """The organization is set up on the evening before."""
 LASTS_S = 28 * 3_600
 """From midnight: until the last window of the day has passed."""
 
-Tell = Callable[[str, float], None]
-"""Which of both is under way, and how much of its day is over."""
+Tell = Callable[[str, float, str], None]
+"""Which of both is under way, how much of its day is over, and what its clock shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def run_day(
     policy: Policy | None = None,
     assumptions: Assumptions | None = None,
     database_url: str | None = None,
-    tell: Tell = lambda who, fraction: None,
+    tell: Tell = lambda who, fraction, clock: None,
 ) -> Outcome:
     """The day as it goes with this system and by hand. database_url: of an empty database; by default a file that is
     thrown away. Raises `SimulationFailed` where the API refuses what it should not, or the database is not empty."""
@@ -80,7 +80,7 @@ def run_day(
     by_hand = _by_hand(people, tell)
     with _database(database_url) as (url, folder), ids_from(ids := Ids(_clock(day))):
         settings = Settings(
-            database_url=url, data_dir=folder, secret=SECRET, rate_limits=False, log_level="error"
+            database_url=url, data_dir=folder, secret=SIGNED_WITH, rate_limits=False, log_level="error"
         )
         ours, api, faults = _through_api(people, settings, ids.clock, policy, tell)
     return Outcome(
@@ -118,7 +118,12 @@ def _clock(day: Day) -> Clock:
 
 def _telling(tell: Tell, who: str, day: Day) -> Callable[[int], None]:
     midnight = _midnight(day)
-    return lambda at: tell(who, min(1.0, max(0.0, (at - midnight) / LASTS_S)))
+
+    def at_(at: int) -> None:
+        shown = datetime.fromtimestamp(at, NEW_YORK)
+        tell(who, min(1.0, max(0.0, (at - midnight) / LASTS_S)), f"{shown:%H:%M}")
+
+    return at_
 
 
 def _by_hand(people: People, tell: Tell) -> ThroughPhone:

@@ -49,8 +49,8 @@ AT_CLOSED_DOOR_S = 600
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """closed_if_chosen: of the doors that stayed closed in 2012, the share that stay closed where the customer chose the
-    window. 1 by default: whoever dispatches finds the same doors closed."""
+    """closed_if_chosen: of the doors that stayed closed in 2012, the share that do where the customer chose the window.
+    1 by default: whoever dispatches finds the same doors closed."""
 
     closed_if_chosen: float = 1.0
 
@@ -137,8 +137,8 @@ class People:
         return self.hears_at(sent_at) + round(ANSWER_MEDIAN_S * math.exp(spread))
 
     def accepts(self, call: Call, person: Freelancer, job: Job) -> bool:
-        """Whether the freelancer says yes. Its leaning and its whim for this call are the same however it is asked; what
-        the job is like may differ."""
+        """Whether the freelancer says yes. Leaning and whim are the same however it is asked; what the job is
+        like may differ."""
         odds = self._leaning(person) + self._chance(f"whim {call.id} {person.id}").gauss(0, WHIM_SIGMA)
         per_hour = job.pay_cents * 3600 / max(1, job.work_s + job.way_s)
         odds += PAY_WEIGHT * math.log(max(per_hour, 1) / person.cents_per_h)

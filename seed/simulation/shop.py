@@ -1,5 +1,5 @@
-"""The organization of the simulated day, set up as its owner would: the services, the territory and everybody who works,
-over the API. Only the organization and its first key come from the command line's verbs."""
+"""The organization of the simulated day, set up as its owner would: services, territory and everybody who works, over
+the API. Only the organization and its first key come from the command line's verbs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +39,12 @@ def open_shop(engine: Engine, api: ApiClient, clock: Clock, day: Day, *, offer_b
     """offer_before_s: how long before their window visits are offered to freelancers."""
     with transaction(engine) as session:
         organization = create_organization(
-            session, slug=SLUG, name="Five Boroughs Repair", currency="USD", time_zone=NEW_YORK.key, now=clock()
+            session,
+            slug=SLUG,
+            name="Five Boroughs Repair",
+            currency="USD",
+            time_zone=NEW_YORK.key,
+            now=clock(),
         )
         _, key = keys.issue_key(session, "dispatcher", organization_id=organization.id, now=clock())
     corners = [[WEST, SOUTH], [EAST, SOUTH], [EAST, NORTH], [WEST, NORTH], [WEST, SOUTH]]
@@ -97,13 +102,21 @@ def _join(api: ApiClient, shop: Shop, person: Freelancer) -> None:
     technician_id, own_key = joined["technician"]["id"], joined["api_key"]
     api.post(f"/v1/technicians/{technician_id}/approve", {}, key=shop.key)
     lunch = person.lunch
-    breaks = [] if lunch is None else [
-        {
-            "earliest_start": lunch.earliest_start.isoformat(),
-            "latest_end": lunch.latest_end.isoformat(),
-            "duration_s": lunch.duration_s,
-        }
-    ]
-    shift = {"starts_at": person.starts_at.isoformat(), "ends_at": person.ends_at.isoformat(), "breaks": breaks}
+    breaks = (
+        []
+        if lunch is None
+        else [
+            {
+                "earliest_start": lunch.earliest_start.isoformat(),
+                "latest_end": lunch.latest_end.isoformat(),
+                "duration_s": lunch.duration_s,
+            }
+        ]
+    )
+    shift = {
+        "starts_at": person.starts_at.isoformat(),
+        "ends_at": person.ends_at.isoformat(),
+        "breaks": breaks,
+    }
     api.post("/v1/technicians/me/shifts", shift, key=own_key)
     shop.keys[person.id], shop.technicians[person.id] = own_key, technician_id

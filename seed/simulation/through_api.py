@@ -38,8 +38,8 @@ NOBODY_OPENED = "Nobody opened the door."
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the dispatcher has set up. plan_every_s, max_work: plans of the day, bounded by work and not by time, so that
-    they are the same each time. offer_before_s: see `shop`."""
+    """What the dispatcher has set up. plan_every_s, max_work: plans of the day, bounded by work and not by time, so
+    that they are the same each time. offer_before_s: see `shop`."""
 
     plan_every_s: int = 1_800
     max_work: int = 2_000
@@ -152,7 +152,9 @@ class ThroughApi:
         if record.window is not None:
             return
         request_id, token = self._customers[call.id]
-        self._api.post(f"/v1/service-requests/{request_id}/cancel", {"reason": "Nobody could come."}, key=token)
+        self._api.post(
+            f"/v1/service-requests/{request_id}/cancel", {"reason": "Nobody could come."}, key=token
+        )
         record.gave_up = True
 
     # The dispatcher and the worker
@@ -193,7 +195,9 @@ class ThroughApi:
             ).all()
         for offer_id, appointment_id, technician_id, sent_at in offers:
             self._seen_offer = offer_id
-            self._ring(offer_id, self._call_of[appointment_id], self._person_of[technician_id], seconds(sent_at))
+            self._ring(
+                offer_id, self._call_of[appointment_id], self._person_of[technician_id], seconds(sent_at)
+            )
         changed = [id_ for id_, version in calendars if self._calendars.get(id_) != version]
         self._calendars.update(calendars)
         for technician_id in changed:

@@ -2,7 +2,7 @@
 
 A call is answered at once, however many come together. The nearest qualified technician who is free is telephoned, then
 the next nearest, until one says yes; then the customer is told the window. Who is asked has the time in the calendar
-meanwhile. Where nobody is free the dispatcher looks again every half an hour, as long as the customer has patience. It is
+meanwhile. Where nobody is free the dispatcher looks again every half an hour, as long as the customer is patient. It is
 generous to the dispatcher: any number of telephones, and nobody is ever out of reach but at night.
 """
 
@@ -12,6 +12,7 @@ from functools import partial
 from itertools import takewhile
 
 from dispatch.pay import usual_pay_cents
+from dispatch.service_request import Priority
 from optimizer import TimeWindow, Visit
 from seed.by_hand import Choice, Dispatcher
 from seed.calls import NEW_YORK, Call
@@ -23,14 +24,13 @@ from seed.simulation.clock import Agenda
 from seed.simulation.crew import Crew, Stop
 from seed.simulation.people import Job, People
 from seed.simulation.record import Record, Story
-from dispatch.service_request import Priority
 
 ASK_S = 180
 """A telephone call, whatever the answer."""
 LOOK_AGAIN_S = 1_800
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Rates:
     pay_per_visit_cents: int | None
     pay_per_hour_cents: int | None
