@@ -264,7 +264,7 @@ class _DayBar:
     "--plan-every",
     "plan_every_min",
     type=click.IntRange(5, 1_440),
-    default=30,
+    default=60,
     show_default=True,
     metavar="MIN",
 )
@@ -279,7 +279,7 @@ class _DayBar:
     "--offer-before",
     "offer_before_h",
     type=click.FloatRange(0.5, 48),
-    default=4.0,
+    default=3.0,
     show_default=True,
     metavar="H",
     help="How many hours before their window visits are offered.",

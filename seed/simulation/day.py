@@ -80,7 +80,12 @@ def run_day(
     by_hand = _by_hand(people, tell)
     with _database(database_url) as (url, folder), ids_from(ids := Ids(_clock(day))):
         settings = Settings(
-            database_url=url, data_dir=folder, secret=SIGNED_WITH, rate_limits=False, log_level="error"
+            database_url=url,
+            data_dir=folder,
+            secret=SIGNED_WITH,
+            rate_limits=False,
+            log_level="error",
+            offer_deadline_s=policy.offer_deadline_s,
         )
         ours, api, faults = _through_api(people, settings, ids.clock, policy, tell)
     return Outcome(

@@ -34,7 +34,7 @@ class Figures:
     """Of one who dispatched. urgent: calls of high or emergency priority. promised: customers told a window.
     kept: of these, where somebody was at the door in it; late: after it; nobody_came: neither. closed: doors that were
     not opened. served: work was done. travel_m: with the ways home. pay_cents: of what was served. left_out_cents: the
-    optimizer's price on every call that was not served, urgent ones dearer. to_answer: from the call to the window told;
+    optimizer's price on every call that was not served, urgent ones dearer. to_answer: from call to window;
     to_fill: from the first technician asked to the yes that held. Gini: over everybody who works, of pay and of active
     hours. per_active_hour_cents: pay for an hour at the door or on the way."""
 

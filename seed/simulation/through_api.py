@@ -39,11 +39,13 @@ NOBODY_OPENED = "Nobody opened the door."
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the dispatcher has set up. plan_every_s, max_work: plans of the day, bounded by work and not by time, so
-    that they are the same each time. offer_before_s: see `shop`."""
+    that they are the same each time. offer_before_s: see `shop`. offer_deadline_s: as the setting of that name, less
+    than usual: all is booked for the same day."""
 
-    plan_every_s: int = 1_800
+    plan_every_s: int = 3_600
     max_work: int = 2_000
-    offer_before_s: int = 4 * 3_600
+    offer_before_s: int = 3 * 3_600
+    offer_deadline_s: int = 3_600
 
 
 class ThroughApi:

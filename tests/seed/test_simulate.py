@@ -108,7 +108,6 @@ def test_the_sweep_finds_a_technician_in_two_places():
 
 
 def test_the_sweep_reads_what_was_planted_in_a_database(sqlite_url):
-    lived(10, database_url=None)
     engine = open_engine(sqlite_url, foreign_keys=False)
     with engine.begin() as connection:
         triggers = connection.execute(
@@ -189,7 +188,12 @@ def test_the_command_prints_both_sides_and_what_was_assumed():
     result = CliRunner().invoke(main, ["simulate", "--size", "8", "--plan-every", "480", "--max-work", "10"])
 
     assert result.exit_code == 0, result.output
-    for told in ("Promises kept", "Time to fill", "Inequality of pay", "Doors stay closed as they did in 2012"):
+    for told in (
+        "Promises kept",
+        "Time to fill",
+        "Inequality of pay",
+        "Doors stay closed as they did in 2012",
+    ):
         assert told in result.stdout
 
 
