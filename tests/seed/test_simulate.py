@@ -119,7 +119,8 @@ def test_the_sweep_reads_what_was_planted_in_a_database(sqlite_url):
             values = {"id": new_id(), "from_": busy_from, "to": busy_from + 600}
             connection.execute(
                 text(
-                    "INSERT INTO calendar_block (id, technician_no, organization_id, kind, busy_from, work_from, busy_to)"
+                    "INSERT INTO calendar_block"
+                    " (id, technician_no, organization_id, kind, busy_from, work_from, busy_to)"
                     " VALUES (:id, 1, 'nobody', 'visit', :from_, :from_, :to)"
                 ),
                 values,
