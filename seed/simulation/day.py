@@ -135,7 +135,9 @@ def _by_hand(people: People, tell: Tell) -> ThroughPhone:
     agenda = Agenda(_clock(people.day))
     by_hand = ThroughPhone(agenda, people)
     by_hand.open()
-    agenda.run(_midnight(people.day) + LASTS_S, _telling(tell, "By hand", people.day))
+    telling, until = _telling(tell, "By hand", people.day), _midnight(people.day) + LASTS_S
+    agenda.run(until, telling)
+    telling(until)
     return by_hand
 
 
