@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import ValidationError
 from sqlalchemy import Engine, inspect
 
 from api.app import create_app
@@ -78,15 +79,7 @@ def run_day(
     today = replace(day, calls=tuple(call for call in day.calls if _is_today(world, call.id)))
     people = People(today, world, seed, assumptions or Assumptions())
     by_hand = _by_hand(people, tell)
-    with _database(database_url) as (url, folder), ids_from(ids := Ids(_clock(day))):
-        settings = Settings(
-            database_url=url,
-            data_dir=folder,
-            secret=SIGNED_WITH,
-            rate_limits=False,
-            log_level="error",
-            offer_deadline_s=policy.offer_deadline_s,
-        )
+    with _settings(database_url, policy) as settings, ids_from(ids := Ids(_clock(day))):
         ours, api, faults = _through_api(people, settings, ids.clock, policy, tell)
     return Outcome(
         day=day,
@@ -186,16 +179,23 @@ def _in_time(ours: ThroughApi) -> dict[str, bool]:
 
 
 @contextmanager
-def _database(url: str | None) -> Iterator[tuple[str, Path]]:
-    """The database, brought up to date, and a folder that is thrown away."""
-    with tempfile.TemporaryDirectory(prefix="dispatch-simulation-") as name:
-        folder = Path(name)
-        if url is None:
-            url = f"sqlite:///{folder / 'dispatch.sqlite3'}"
-        else:
-            _require_empty(url)
-        database.upgrade(url)
-        yield url, folder
+def _settings(url: str | None, policy: Policy) -> Iterator[Settings]:
+    """On the database, brought up to date, with a folder that is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="dispatch-simulation-") as folder:
+        try:
+            settings = Settings(
+                database_url=url or f"sqlite:///{folder}/dispatch.sqlite3",
+                data_dir=Path(folder),
+                secret=SIGNED_WITH,
+                rate_limits=False,
+                log_level="error",
+                offer_deadline_s=policy.offer_deadline_s,
+            )
+        except ValidationError as error:
+            raise SimulationFailed(f"the database: {error.errors()[0]['msg']}") from error
+        _require_empty(settings.database_url)
+        database.upgrade(settings.database_url)
+        yield settings
 
 
 def _require_empty(url: str) -> None:

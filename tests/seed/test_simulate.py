@@ -179,6 +179,11 @@ def test_a_database_that_holds_something_is_refused(sqlite_url):
         lived(3, database_url=sqlite_url)
 
 
+def test_a_database_of_another_kind_is_refused_in_words():
+    with pytest.raises(SimulationFailed, match="must begin with sqlite:/// or postgresql://"):
+        lived(3, database_url="mysql://127.0.0.1/simulation")
+
+
 def test_the_picture_is_drawn(outcome, tmp_path):
     draw_day(outcome, tmp_path / "day.png")
 
