@@ -12,7 +12,7 @@ set off before the call came if they then arrive just in time, as the optimizer'
 from the optimizer, in plain arithmetic, and its plans are held against the same verifier.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -63,7 +63,7 @@ Booked = tuple[Visit, int]
 
 
 @dataclass(slots=True)
-class _Day:
+class Calendar:
     """The calendar of a shift: what is booked, in order of time, and the route that it makes."""
 
     shift: Shift
@@ -72,18 +72,20 @@ class _Day:
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class Choice:
     """A visit added to a day."""
 
-    day: _Day
+    day: Calendar
     booked: tuple[Booked, ...]
     route: Route
     stop: Stop
 
     def rank(self) -> tuple[int, int, int]:
+        """The least is to be preferred."""
         return self.stop.travel_s // ABOUT_S, self.stop.start, self.stop.travel_s
 
     def take(self) -> None:
+        """Enters the visit into the calendar."""
         self.day.booked, self.day.route = self.booked, self.route
 
 
@@ -212,12 +214,13 @@ def _require_capacity(shift: Shift, route: Route) -> None:
         raise _No("travel_cap")
 
 
-def _starts(problem: Problem, day: _Day, position: int, visit: Visit) -> list[int]:
+def _starts(problem: Problem, day: Calendar, position: int, visit: Visit, not_before: int) -> list[int]:
     """When work could start after the first `position` visits: at once, or after a break. Raises `_No`."""
     place, free_at = day.shift.start_place, day.shift.window.start
     if position:
         before, start = day.booked[position - 1]
         place, free_at = before.place, start + before.service_s
+    free_at = max(free_at, not_before)
     travel_s, _ = _leg(problem, place, visit.place)
     if UNREACHABLE in (travel_s, _leg(problem, visit.place, day.shift.end_place)[0]):
         raise _No("no_time")
@@ -229,10 +232,10 @@ def _starts(problem: Problem, day: _Day, position: int, visit: Visit) -> list[in
     return starts
 
 
-def _fit(problem: Problem, day: _Day, position: int, visit: Visit) -> _Choice:
+def _fit(problem: Problem, day: Calendar, position: int, visit: Visit, not_before: int) -> Choice:
     """The visit after the first `position` of that day, as early as it fits. Raises `_No`."""
     refusal = _No("no_time")
-    for start in _starts(problem, day, position, visit):
+    for start in _starts(problem, day, position, visit, not_before):
         booked = (*day.booked[:position], (visit, start), *day.booked[position:])
         try:
             route = _route(problem, day.shift, booked)
@@ -240,11 +243,11 @@ def _fit(problem: Problem, day: _Day, position: int, visit: Visit) -> _Choice:
         except _No as no:
             refusal = no
         else:
-            return _Choice(day, booked, route, route.stops[position])
+            return Choice(day, booked, route, route.stops[position])
     raise refusal
 
 
-def _choices(problem: Problem, day: _Day, visit: Visit) -> list[_Choice]:
+def _choices(problem: Problem, day: Calendar, visit: Visit, not_before: int) -> list[Choice]:
     """All gaps of a day into which the visit fits. Raises `_No` if there is none, with what bars the end of
     the day."""
     _require_qualified(problem, day.shift, visit)
@@ -253,7 +256,7 @@ def _choices(problem: Problem, day: _Day, visit: Visit) -> list[_Choice]:
     refusal = None
     for position in range(len(day.booked) + 1):
         try:
-            choices.append(_fit(problem, day, position, visit))
+            choices.append(_fit(problem, day, position, visit, not_before))
         except _No as no:
             refusal = no
     if not choices and refusal is not None:
@@ -287,25 +290,48 @@ def _in_order(problem: Problem, order: Sequence[str] | None) -> Iterator[Visit]:
     yield from (visits[name] for name in order)
 
 
+class Dispatcher:
+    """Who dispatches by hand, with everybody's calendar. days: one for each shift of the problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.days = tuple(Calendar(shift) for shift in problem.shifts)
+
+    def choices(
+        self, visit: Visit, not_before: int = 0, without: Collection[str] = ()
+    ) -> tuple[list[Choice], list[tuple[str, ReasonCode]]]:
+        """Where the visit fits, the one to be preferred first, and who cannot take it and why. not_before: nobody sets
+        off for it earlier. without: technicians who are not asked."""
+        choices: list[Choice] = []
+        refusals: list[tuple[str, ReasonCode]] = []
+        for day in self.days:
+            if day.shift.technician in without:
+                continue
+            try:
+                choices += _choices(self.problem, day, visit, not_before)
+            except _No as no:
+                refusals.append((day.shift.technician, no.code))
+        return sorted(choices, key=Choice.rank), refusals
+
+    def drop(self, day: Calendar, visit_id: str) -> None:
+        """Takes a visit out of a calendar; the others stay when they are."""
+        day.booked = tuple(booked for booked in day.booked if booked[0].id != visit_id)
+        day.route = _route(self.problem, day.shift, day.booked) if day.booked else None
+
+
 def plan_by_hand(problem: Problem, order: Sequence[str] | None = None) -> Plan:
     """The day as the policy above plans it; `optimizer.check` finds nothing in it.
 
     order: the ids of the visits in the order in which the calls came, by default that of the problem. The
     plan's objective is left empty. Raises `ValueError` if `order` is not those ids.
     """
-    days = [_Day(shift) for shift in problem.shifts]
+    dispatcher = Dispatcher(problem)
     unserved = []
     for visit in _in_order(problem, order):
-        choices: list[_Choice] = []
-        refusals: list[tuple[str, ReasonCode]] = []
-        for day in days:
-            try:
-                choices += _choices(problem, day, visit)
-            except _No as no:
-                refusals.append((day.shift.technician, no.code))
+        choices, refusals = dispatcher.choices(visit)
         if choices:
-            min(choices, key=_Choice.rank).take()
+            choices[0].take()
         else:
             unserved.append(_unserved(visit, refusals))
-    routes = tuple(day.route for day in days if day.route is not None)
+    routes = tuple(day.route for day in dispatcher.days if day.route is not None)
     return Plan(routes, tuple(unserved), engine="by hand")

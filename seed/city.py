@@ -344,6 +344,14 @@ def generate_day(day: date, *, seed: int = SEED) -> Day:
     return Day(day, generate_calls(day, seed=seed), generate_freelancers(day, seed=seed))
 
 
+def small_day(day: date, calls: int, *, seed: int = SEED) -> Day:
+    """That many calls, and as many freelancers for each of them as on the whole day."""
+    people = max(1, round(calls * FREELANCERS / CALLS))
+    return Day(
+        day, generate_calls(day, count=calls, seed=seed), generate_freelancers(day, count=people, seed=seed)
+    )
+
+
 def with_calls(day: date, calls: Sequence[Call], *, seed: int = SEED) -> Day:
     """Calls from elsewhere on a day with the generated freelancers; in the order in which they came, those of
     one instant in the order given."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from sqlalchemy import Engine
 
 from api.context import utc_now
@@ -214,63 +214,144 @@ class _Bar:
         self._progress.update(self._task, completed=fraction, told=told)
 
 
+class _DayBar:
+    """How much of a simulated day is over, on the terminal."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description:<16}"),
+            BarColumn(),
+            TextColumn("{task.fields[clock]}"),
+            TimeElapsedColumn(),
+        )
+        self._progress = Progress(*columns, console=_err)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "_DayBar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def tell(self, who: str, fraction: float, clock: str) -> None:
+        if who not in self._tasks:
+            self._tasks[who] = self._progress.add_task(who, total=1.0, clock="")
+        self._progress.update(self._tasks[who], completed=fraction, clock=clock)
+
+
 @click.command(cls=_Command)
 @click.option(
     "--seed",
     type=click.IntRange(0),
     default=city.SEED,
     show_default=True,
-    help="Of the generated day and the plan.",
+    help="Of all chance. Same seed, same day.",
 )
 @click.option(
-    "--map",
-    "map_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw the routes into this PNG.",
+    "--day",
+    "date_",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default="2012-11-20",
+    show_default=True,
+    help="The day in New York on which the clock of the simulation runs.",
+)
+@click.option(
+    "--size", type=click.IntRange(1, 5_000), help="How many calls are generated; freelancers in proportion."
 )
 @_calls
-@_time_limit
+@click.option(
+    "--plan-every",
+    "plan_every_min",
+    type=click.IntRange(5, 1_440),
+    default=60,
+    show_default=True,
+    metavar="MIN",
+)
+@click.option(
+    "--max-work",
+    type=click.IntRange(1, 10**6),
+    default=2_000,
+    show_default=True,
+    help="Iterations of each plan: bounded by work, so that a plan is the same each time.",
+)
+@click.option(
+    "--offer-before",
+    "offer_before_h",
+    type=click.FloatRange(0.5, 48),
+    default=3.0,
+    show_default=True,
+    metavar="H",
+    help="How many hours before their window visits are offered.",
+)
+@click.option(
+    "--closed-if-chosen",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="Of the doors that stayed closed in 2012, the share that does where the customer chose the window.",
+)
+@click.option(
+    "--database-url", help="Of an empty database, which is kept; by default one that is thrown away."
+)
+@click.option(
+    "--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the day into this PNG."
+)
 @_as_json
 def simulate(
-    seed: int, map_path: Path | None, file: Path | None, time_limit_s: float, *, as_json: bool
+    seed: int,
+    date_: datetime,
+    size: int | None,
+    file: Path | None,
+    plan_every_min: int,
+    max_work: int,
+    offer_before_h: float,
+    closed_if_chosen: float,
+    database_url: str | None,
+    picture: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
-    """Plan a day of calls in memory, without a database, and live it through with chance.
+    """Live through a day on a simulated clock, by this system's API and by hand.
 
-    The same seed gives the same calls, freelancers and chance.
+    Calls arrive as they did on 2012-11-20; customers choose, freelancers accept or decline, visits take longer or
+    shorter, doors stay closed. The same people, in the same run, are dispatched by hand. Fails if the API fails, if
+    anybody is ever in two places, or if a promise is neither kept nor broken. docs/simulate.md says what is assumed.
     """
-    from optimizer import Progress as Told
-    from optimizer import TimeWindow, solve
-    from seed import report
-    from seed.by_hand import plan_by_hand
-    from seed.calls import NEW_YORK
-    from seed.map import draw_map
-    from seed.problem import world_of
-    from seed.rehearse import promised_window
+    from seed.simulation import report
+    from seed.simulation.day import run_day
+    from seed.simulation.people import Assumptions
+    from seed.simulation.picture import draw_day
+    from seed.simulation.through_api import Policy
 
-    day = _day_of(tomorrow(utc_now()), file, seed)
-    world = world_of(day)
-
-    def promise(_visit: str, start: int) -> TimeWindow:
-        return promised_window(start, NEW_YORK)
-
-    with _Bar() as bar:
-
-        def tell(told: Told) -> None:
-            bar.tell(told.fraction, told.unserved, told.cost_cents)
-
-        plan = solve(world.problem, time_limit_s=time_limit_s, seed=seed, on_progress=tell)
-    by_hand = plan_by_hand(world.problem)
-    comparison = report.compare(world.problem, plan, by_hand, promise, too_late=world.too_late, seed=seed)
-    if map_path is not None:
-        plans = {"our plan": plan, "by hand": by_hand}
-        draw_map(world.problem, plans, world.places, map_path, title=_title(day))
-    closed = {call.id for call in day.calls if call.closed_door}
-    in_vain = sum(stop.visit in closed for route in plan.routes for stop in route.stops)
+    if size is not None and file is not None:
+        raise click.UsageError("--size is of generated calls; a file has its own")
+    date_of_clock = date_.date()
+    day = (
+        _day_of(date_of_clock, file, seed) if size is None else city.small_day(date_of_clock, size, seed=seed)
+    )
+    policy = Policy(plan_every_min * 60, max_work, round(offer_before_h * 3600))
+    with _DayBar() as bar:
+        outcome = run_day(
+            day,
+            seed=seed,
+            policy=policy,
+            assumptions=Assumptions(closed_if_chosen),
+            database_url=database_url,
+            tell=bar.tell,
+        )
+    if picture is not None:
+        draw_day(outcome, picture)
     if as_json:
-        click.echo(json.dumps({**report.as_json(comparison, day.date), "closed_doors": in_vain}))
-        return
-    _out.print(report.as_table(comparison.ours, comparison.by_hand, _title(day)))
-    _out.print(f"If doors stayed closed as they did in 2012, {in_vain} of our visits would be in vain.")
+        click.echo(json.dumps(report.as_json(outcome), indent=1))
+    else:
+        _out.print(report.as_table(outcome))
+        _out.print(
+            "\n".join([*report.assumptions_of(outcome), *report.machinery_of(outcome)]), soft_wrap=True
+        )
+        _err.print(f"{outcome.elapsed_s:,.0f} s by the real clock")
+    if not outcome.is_sound:
+        raise click.ClickException("\n".join(["the day is not sound", *report.wrongs_of(outcome)]))
 
 
 @click.command(cls=_Command)

@@ -45,7 +45,7 @@ def promised_window(start: int, zone: tzinfo, *, step_s: int = 3600, length_s: i
     return TimeWindow(int(begin.timestamp()), int(end.timestamp()))
 
 
-def _factor(seed: int, what: str, sigma: float) -> float:
+def factor(seed: int, what: str, sigma: float) -> float:
     """Actual over planned time, lognormal with mean 1."""
     return exp(random.Random(f"{seed} {what}").gauss(-sigma * sigma / 2, sigma))
 
@@ -62,12 +62,12 @@ def _live(
     for stop in route.stops:
         visit = visits[stop.visit]
         way_s = 0 if place is None else int(problem.travel.duration_s[place, visit.place])
-        at = free_at + round(way_s * _factor(seed, f"way {place} {visit.place}", WAY_SIGMA))
+        at = free_at + round(way_s * factor(seed, f"way {place} {visit.place}", WAY_SIGMA))
         while breaks and breaks[0].start < stop.start:
             pause = breaks.pop(0)
             at = max(at, pause.start) + pause.end - pause.start if pause.start >= route.departs_at else at
         starts[visit.id] = max(at, promised[visit.id].start)
-        free_at = starts[visit.id] + round(visit.service_s * _factor(seed, f"work {visit.id}", WORK_SIGMA))
+        free_at = starts[visit.id] + round(visit.service_s * factor(seed, f"work {visit.id}", WORK_SIGMA))
         place = visit.place
     return starts
 

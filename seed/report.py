@@ -159,8 +159,8 @@ def _of(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,}"
 
 
-def _ratio(ours: float, by_hand: float, *, more_is_better: bool | None = None) -> Text:
-    """Ours over by hand; green if better, red if worse."""
+def ratio_text(ours: float, by_hand: float, *, more_is_better: bool | None = None) -> Text:
+    """Ours over by hand; green if better, red if worse. more_is_better: None where neither is."""
     if not by_hand:
         return Text("–", style="dim")
     ratio = ours / by_hand
@@ -189,7 +189,7 @@ class _Rows:
         self.table.add_row(name, words(self.ours), words(self.by_hand), ratio or "", style=style)
 
     def ratio(self, figure: Callable[[Figures], float], *, more_is_better: bool | None = None) -> Text:
-        return _ratio(figure(self.ours), figure(self.by_hand), more_is_better=more_is_better)
+        return ratio_text(figure(self.ours), figure(self.by_hand), more_is_better=more_is_better)
 
 
 def _left_out(code: str, figures: Figures) -> str:

@@ -255,16 +255,6 @@ def test_a_failed_plan_run_fails_the_demonstration(database, small_day, monkeypa
     assert "Traceback" not in result.stderr
 
 
-def test_simulating_needs_no_database(small_day, tmp_path):
-    result = run("simulate", "--time-limit", "1", "--map", tmp_path / "map.png", "--json")
-
-    assert result.exit_code == 0, result.output
-    answer = json.loads(result.stdout)
-    assert answer["ours"]["visits"] == 20
-    assert 0 <= answer["closed_doors"] <= answer["ours"]["served"]
-    assert (tmp_path / "map.png").exists()
-
-
 def test_a_loaded_day_is_planned_from_the_command_line(database, tmp_path, small_day):
     run("demo", "--time-limit", 1)
 
