@@ -5,7 +5,7 @@ at once as many as make it likely enough that one accepts. Who stands alone has 
 asked at once takes nobody's time. Every step is taken with the visit locked.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
@@ -35,11 +35,12 @@ from dispatch.offer_terms import Travel, facts_of, travel_of, travel_planned
 from dispatch.pay import usual_pay_cents
 from dispatch.placing import ahead_of, note_retimed, place
 from dispatch.planning import Job, Window, job_of, reason_fields
-from dispatch.ranking import Candidate, Ranking, rank
+from dispatch.ranking import Candidate, hindrances, rank
 from dispatch.settings import Settings
 from dispatch.shift import local_day
 from dispatch.technician import Engagement, EngagementStatus, Kind, Technician
 from dispatch.territory import Territory
+from optimizer import Reason
 
 DEFAULT_ANSWER_TIME = timedelta(hours=1)
 """How long one alone may answer where nothing else is said, and never longer than an answer is of use."""
@@ -49,7 +50,6 @@ LEAST_BROADCAST = 5
 MOST_PASSED_OVER = 50
 """Of one round, to whom it is noted why they are not asked."""
 NOT_ABLE = frozenset({"skill_missing", "level_too_low", "skill_expired"})
-NOBODY = Ranking((), {}, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +147,9 @@ def _advance(asking: _Round) -> list[Offer]:
     if asking.row.status is not RoundStatus.RUNNING or (asking.standing and not asking.is_at_once):
         return []
     is_over = asking.left <= timedelta(0) or (asking.row.strategy is OfferStrategy.DIRECT and asking.offers)
-    sent: list[Offer] = []
-    would_fit_if: list[dict[str, Any]] = []
-    if not is_over and not _is_likely_enough(asking):
-        sent, ranking = _ask(asking)
-        would_fit_if = [reason_fields(reason) for reason in ranking.would_fit_if]
+    sent = [] if is_over or _is_likely_enough(asking) else _ask(asking)
     if not sent and not asking.standing:
-        _unfilled(asking, would_fit_if)
+        _unfilled(asking, [] if is_over else _would_fit_if(asking))
     return sent
 
 
@@ -179,19 +175,40 @@ def window_of(session: Session, job: Job) -> Window:
 # Who is next
 
 
-def _ranking(asking: _Round) -> Ranking:
+def _ranked(asking: _Round) -> list[Candidate]:
     """Who could come of those who were not asked in this round, in the order in which they are asked."""
-    session, job = asking.session, asking.job
+    window = _window_ahead(asking)
+    if window is None:
+        return []
+    among, without = _considered(asking)
+    found = rank(asking.session, asking.settings, asking.job, window, among=among, without=without)
+    order = {no: place for place, no in enumerate(among or _planned_first(asking.job))}
+    return sorted(found, key=lambda candidate: order.get(candidate.no, len(order)))
+
+
+def _window_ahead(asking: _Round) -> Window | None:
+    """What of the window is still to come; None where nothing is."""
     try:
-        window = ahead_of(window_of(session, job), asking.now)
+        return ahead_of(window_of(asking.session, asking.job), asking.now)
     except SlotTaken:
-        return NOBODY
-    named = asking.row.technician_nos
-    without = asking.asked if named else asking.asked | _gave_back(session, job)
-    ranking = rank(session, asking.settings, job, window, among=named or None, without=without)
-    order = {no: place for place, no in enumerate(named or _planned_first(job))}
-    items = sorted(ranking.items, key=lambda candidate: order.get(candidate.no, len(order)))
-    return Ranking(tuple(items), ranking.reasons, ranking.would_fit_if)
+        return None
+
+
+def _considered(asking: _Round) -> tuple[Collection[int] | None, Collection[int]]:
+    """Among whom to look, None for everybody, and who is left out; by number."""
+    if asking.row.technician_nos:
+        return asking.row.technician_nos, asking.asked
+    return None, asking.asked | _gave_back(asking.session, asking.job)
+
+
+def _would_fit_if(asking: _Round) -> list[dict[str, Any]]:
+    """What would let one of those come who were not asked."""
+    window = _window_ahead(asking)
+    if window is None:
+        return []
+    among, without = _considered(asking)
+    found = hindrances(asking.session, asking.settings, asking.job, window, among=among, without=without)
+    return [reason_fields(reason) for reason in found.would_fit_if]
 
 
 def _planned_first(job: Job) -> list[int]:
@@ -237,14 +254,25 @@ def _terms(
     return terms_of(trade_of(job.service), zone, start, now, job.service.duration_s, detour_s, pay_cents)
 
 
-def _ask(asking: _Round) -> tuple[list[Offer], Ranking]:
+def _ask(asking: _Round) -> list[Offer]:
     if asking.row.strategy is OfferStrategy.DIRECT and (chosen := _chosen(asking)) is not None:
-        return _ask_first(asking, [chosen], _answer_time(asking)), NOBODY
-    ranking, is_first = _ranking(asking), not asking.offers
-    sent = _ask_at_once(asking, ranking) if asking.is_at_once else _ask_in_turn(asking, ranking)
-    if is_first:
-        _note_passed_over(asking, ranking, {offer.technician_no for offer in sent})
-    return sent, ranking
+        return _ask_first(asking, [chosen], _answer_time(asking))
+    ranked, is_noted = _ranked(asking), not asking.offers and not asking.row.technician_nos
+    hindered = _hindered(asking, MOST_PASSED_OVER - len(ranked)) if is_noted else {}
+    sent = _ask_at_once(asking, ranked) if asking.is_at_once else _ask_in_turn(asking, ranked)
+    if is_noted:
+        _note_passed_over(asking, ranked, hindered, {offer.technician_no for offer in sent})
+    return sent
+
+
+def _hindered(asking: _Round, most: int) -> dict[int, Reason]:
+    """Why those who are able cannot come, by number; nobody where no more than the ranked are told of."""
+    window = _window_ahead(asking)
+    if window is None or most <= 0:
+        return {}
+    _, without = _considered(asking)
+    found = hindrances(asking.session, asking.settings, asking.job, window, without=without).reasons
+    return {no: reason for no, reason in found.items() if reason.code not in NOT_ABLE}
 
 
 def _chosen(asking: _Round) -> _Person | None:
@@ -266,26 +294,26 @@ def _person(asking: _Round, technician_no: int) -> _Person | None:
     return _Person(*found) if found is not None else None
 
 
-def _ask_in_turn(asking: _Round, ranking: Ranking) -> list[Offer]:
+def _ask_in_turn(asking: _Round, ranked: Sequence[Candidate]) -> list[Offer]:
     """The next alone, or the rest at once where the time left would not do for one after another."""
     stands = _answer_time(asking)
     if asking.row.strategy is OfferStrategy.CASCADE:
-        needed = max(1, _needed(asking, ranking))
+        needed = max(1, _needed(asking, ranked))
         if asking.row.answer_s is None:
             stands = min(DEFAULT_ANSWER_TIME, max(LEAST_ANSWER_TIME, asking.left / needed))
         if needed > 1 and stands * needed > asking.left:
-            return _ask_at_once(asking, ranking)
-    return _ask_first(asking, _in_order(asking, ranking), stands)
+            return _ask_at_once(asking, ranked)
+    return _ask_first(asking, _in_order(asking, ranked), stands)
 
 
-def _in_order(asking: _Round, ranking: Ranking) -> list[_Person]:
+def _in_order(asking: _Round, ranked: Sequence[Candidate]) -> list[_Person]:
     """The ranked, and before them whom the plan has, should it stand there against the rules."""
-    named, able = bool(asking.row.technician_nos), len(ranking.items)
+    named, able = bool(asking.row.technician_nos), len(ranked)
     people = [
         _Person(one.technician, one.engagement, None if named else number, able)
-        for number, one in enumerate(ranking.items, 1)
+        for number, one in enumerate(ranked, 1)
     ]
-    known = {*asking.asked, *(one.no for one in ranking.items)}
+    known = {*asking.asked, *(one.no for one in ranked)}
     planned = [] if named else [no for no in _planned_first(asking.job) if no not in known]
     forced = (_person(asking, no) for no in planned)
     return [*(person for person in forced if person is not None), *people]
@@ -304,12 +332,12 @@ def _answer_time(asking: _Round) -> timedelta:
     return timedelta(seconds=asking.row.answer_s) if asking.row.answer_s else DEFAULT_ANSWER_TIME
 
 
-def _needed(asking: _Round, ranking: Ranking) -> int:
+def _needed(asking: _Round, ranked: Sequence[Candidate]) -> int:
     """How many of the ranked have to be asked beside those who are, for one to accept with the wanted chance."""
     model = model_for(asking.session, asking.row.organization_id)
     standing = _chances(asking, model)
-    ranked = (model.probability(_terms_of_candidate(asking, candidate)) for candidate in ranking.items)
-    needed = how_many_to_ask(chain(standing, ranked), asking.settings.wanted_chance)
+    chances = (model.probability(_terms_of_candidate(asking, candidate)) for candidate in ranked)
+    needed = how_many_to_ask(chain(standing, chances), asking.settings.wanted_chance)
     return max(0, needed - len(standing))
 
 
@@ -320,13 +348,13 @@ def _terms_of_candidate(asking: _Round, candidate: Candidate) -> JobTerms:
     return _terms(asking.session, asking.job, start, travel.detour_s, pay, asking.now)
 
 
-def _ask_at_once(asking: _Round, ranking: Ranking) -> list[Offer]:
+def _ask_at_once(asking: _Round, ranked: Sequence[Candidate]) -> list[Offer]:
     """All who were named, or as many as make it likely enough; of a broadcast at least some, for the first answer to
     come soon."""
-    named, able = bool(asking.row.technician_nos), len(ranking.items)
+    named, able = bool(asking.row.technician_nos), len(ranked)
     is_broadcast = asking.row.strategy is OfferStrategy.BROADCAST and not asking.offers
     least = LEAST_BROADCAST if is_broadcast else 0 if asking.standing else 1
-    needed = able if named else min(able, max(_needed(asking, ranking), least))
+    needed = able if named else min(able, max(_needed(asking, ranked), least))
     if not needed:
         return []
     if asking.appointment.status is Status.SCHEDULED:
@@ -341,7 +369,7 @@ def _ask_at_once(asking: _Round, ranking: Ranking) -> list[Offer]:
             asking.job.start_of(one.insertion.start),
             min(asking.now + stands, asking.row.deadline),
         )
-        for number, one in enumerate(ranking.items[:needed], 1)
+        for number, one in enumerate(ranked[:needed], 1)
     ]
 
 
@@ -470,19 +498,15 @@ def _send(
     return offer
 
 
-def _note_passed_over(asking: _Round, ranking: Ranking, asked: set[int]) -> None:
+def _note_passed_over(
+    asking: _Round, ranked: Sequence[Candidate], hindered: Mapping[int, Reason], asked: set[int]
+) -> None:
     """Why those who were considered are not asked, or not yet: who could come, the cheapest first, then who is able and
     hindered."""
-    if asking.row.technician_nos:
-        return
-    appointment, of = asking.appointment, len(ranking.items)
-    could = [
-        (one.no, _rank_facts(one, at, of)) for at, one in enumerate(ranking.items, 1) if one.no not in asked
-    ]
-    hindered = [
-        (no, [reason_fields(reason)]) for no, reason in ranking.reasons.items() if reason.code not in NOT_ABLE
-    ]
-    for no, facts in [*could, *hindered][:MOST_PASSED_OVER]:
+    appointment, of = asking.appointment, len(ranked)
+    could = [(one.no, _rank_facts(one, at, of)) for at, one in enumerate(ranked, 1) if one.no not in asked]
+    cannot = [(no, [reason_fields(reason)]) for no, reason in hindered.items()]
+    for no, facts in [*could, *cannot][:MOST_PASSED_OVER]:
         note(
             asking.session,
             appointment.organization_id,

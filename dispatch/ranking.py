@@ -68,11 +68,9 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
-    """items: the cheapest first. reasons: why the others cannot, by technician number. would_fit_if: what would let one
-    of them, if none can."""
+class Hindrances:
+    """reasons: by technician number. would_fit_if: what would let one of them, if none can."""
 
-    items: tuple[Candidate, ...]
     reasons: dict[int, Reason]
     would_fit_if: tuple[Reason, ...]
 
@@ -97,18 +95,32 @@ def rank(
     *,
     among: Collection[int] | None = None,
     without: Collection[int] = (),
-) -> Ranking:
-    """Those of `candidates`, and why nobody else is among them. among, without: technicians by number."""
-    zone = ZoneInfo(session.get_one(Territory, job.appointment.territory_id).time_zone)
+) -> list[Candidate]:
+    """Those of `candidates` who are among and not without: technicians by number."""
     people = _asked_people(session, job.appointment.organization_id, among, without)
-    found = [one for one in candidates(session, settings, job, window) if one.no in people]
-    calendars = calendars_of(session, job.appointment.organization_id)
-    (obstacles,) = calendars.obstacles(session, settings, job, [[window]], zone)
-    why = obstacles.each(obstacles.fitting())
-    able = {candidate.no for candidate in found}
+    return [one for one in candidates(session, settings, job, window) if one.no in people]
+
+
+def hindrances(
+    session: Session,
+    settings: Settings,
+    job: Job,
+    window: Window,
+    *,
+    among: Collection[int] | None = None,
+    without: Collection[int] = (),
+) -> Hindrances:
+    """Why those who are missing in the `rank` of the same arguments are missing there."""
+    organization_id = job.appointment.organization_id
+    zone = ZoneInfo(session.get_one(Territory, job.appointment.territory_id).time_zone)
+    people = _asked_people(session, organization_id, among, without)
+    (obstacles,) = calendars_of(session, organization_id).obstacles(session, settings, job, [[window]], zone)
+    fitting = obstacles.fitting()
+    why = obstacles.each(fitting)
+    able = {one.no for one in candidates(session, settings, job, window)}
     reasons = {no: why.get(id_, NOT_WORKING) for no, id_ in people.items() if no not in able}
-    helps = () if found else _of(obstacles.would_fit_if(), set(people.values()))
-    return Ranking(tuple(found), reasons, helps)
+    would_fit_if = _of(obstacles.would_fit_if(), set(people.values())) if len(reasons) == len(people) else ()
+    return Hindrances(reasons, would_fit_if)
 
 
 def _asked_people(

@@ -57,7 +57,7 @@ def sent(
 
 def ranked(world: World, job: Job) -> list[tuple[int, int]]:
     found = ranking.rank(world.session, world.settings, job, MORNING)
-    return [(one.no, one.insertion.extra_cents) for one in found.items]
+    return [(one.no, one.insertion.extra_cents) for one in found]
 
 
 def test_the_cheapest_is_asked_first_and_told_so(world: World) -> None:

@@ -16,7 +16,7 @@ from dispatch.database import open_session
 from dispatch.overriding import Choice
 from dispatch.planning import Job, Window, job_of, load_standing, range_of, slot_windows
 from dispatch.proposing import Proposal
-from dispatch.ranking import rank
+from dispatch.ranking import hindrances, rank
 from dispatch.settings import Settings
 from dispatch.slots import find_slots
 from dispatch.standing import SHIFT_BEFORE, calendars_of
@@ -103,7 +103,8 @@ def agree_with_offers(
     answers: Able,
     exactly: dict[str, bool],
 ) -> None:
-    ranking = rank(world.session, world.settings, job, window)
+    ranked = rank(world.session, world.settings, job, window)
+    hindered = hindrances(world.session, world.settings, job, window)
     kinds = dict(
         world.session.exec(
             select(Engagement.technician_no, Engagement.kind).where(
@@ -112,15 +113,13 @@ def agree_with_offers(
         ).all()
     )
     asked = [one for one in found if kinds[one.technician_no] is not Kind.EMPLOYEE]
-    assert {one.technician.id for one in ranking.items} == {
-        one.technician_id for one in asked if one.reason is None
-    }
-    for one in ranking.items:
+    assert {one.technician.id for one in ranked} == {one.technician_id for one in asked if one.reason is None}
+    for one in ranked:
         start, travel_s, cents = answers[one.technician.id]
         assert job.start_of(one.insertion.start) == start
         assert one.detour[0] == max(0, travel_s)
         assert one.insertion.extra_cents == cents or not exactly[one.technician.id]
-    assert ranking.reasons == {one.technician_no: one.reason for one in asked if one.reason is not None}
+    assert hindered.reasons == {one.technician_no: one.reason for one in asked if one.reason is not None}
 
 
 def agree_with_slots(world: World, job: Job, window: Window, answers: Able, exactly: dict[str, bool]) -> None:
