@@ -1,5 +1,5 @@
-"""How long a repair of a full day takes, and whom it moves: a generated city, its calls planned, then absences, overruns
-and emergencies one after another, each a dry run, so that all repair the same day.
+"""How long a repair of a full day takes, and whom it moves: a generated city, its calls planned, then absences,
+overruns and emergencies one after another, each a dry run, so that all repair the same day.
 
 python -m benchmarks.repairs
 """

@@ -61,7 +61,8 @@ class _Way:
 @dataclass
 class RepairSearch:
     """routes: by shift, as they are to be. stands: as they were. takeable: visits that another technician may have; all
-    others are their technician's alone. anchored: of these, what stays when it is in any case. as_free: one of these as anybody could have it who may."""
+    others are their technician's alone. anchored: of these, what stays when it is in any case. as_free: a takeable one
+    as anybody could have it who may."""
 
     problem: Problem
     routes: dict[str, Route]
