@@ -12,7 +12,6 @@ from api.cli import main
 from dispatch import plan_input
 from dispatch.ids import new_id
 from dispatch.plan_input import PlanInput
-from dispatch.plan_run import PlanRun
 from dispatch.replanning import PlanOptions
 from dispatch.settings import Settings
 from tests.dispatch.test_fewer_moves import crossed
@@ -23,12 +22,13 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def planned(session: Session, settings: Settings, engine: Engine) -> PlanRun:
+def planned(session: Session, settings: Settings, engine: Engine) -> str:
     world = World(session, settings)
     crossed(world)
     run = executed(world, engine, PlanOptions(max_work=200, dry_run=True))
+    run_id = run.id
     session.commit()
-    return run
+    return run_id
 
 
 @pytest.fixture
@@ -39,8 +39,8 @@ def run(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> 
     return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
 
 
-def test_the_same_plan_exits_with_0_and_says_so(run: Run, planned: PlanRun) -> None:
-    answer = run("plan", "replay", planned.id)
+def test_the_same_plan_exits_with_0_and_says_so(run: Run, planned: str) -> None:
+    answer = run("plan", "replay", planned)
 
     assert answer.exit_code == 0, answer.output
     assert "the same plan" in answer.output
@@ -48,9 +48,9 @@ def test_the_same_plan_exits_with_0_and_says_so(run: Run, planned: PlanRun) -> N
 
 
 def test_another_plan_exits_with_1_and_shows_the_differences(
-    run: Run, planned: PlanRun, session: Session
+    run: Run, planned: str, session: Session
 ) -> None:
-    kept = session.get_one(PlanInput, planned.id)
+    kept = session.get_one(PlanInput, planned)
     assert kept.record is not None
     record = plan_input._unpacked(kept.record)
     shift, visits = next(iter(record["answer"]["routes"].items()))
@@ -58,7 +58,7 @@ def test_another_plan_exits_with_1_and_shows_the_differences(
     kept.record = plan_input._packed(record)
     session.commit()
 
-    answer = run("plan", "replay", planned.id)
+    answer = run("plan", "replay", planned)
 
     assert answer.exit_code == 1
     assert "differences" in answer.output
@@ -67,12 +67,12 @@ def test_another_plan_exits_with_1_and_shows_the_differences(
 
 
 def test_a_plan_that_kept_nothing_or_is_not_there_is_said_in_a_line(
-    run: Run, planned: PlanRun, session: Session
+    run: Run, planned: str, session: Session
 ) -> None:
     session.delete(session.exec(select(PlanInput)).one())
     session.commit()
 
-    before, unknown = run("plan", "replay", planned.id), run("plan", "replay", new_id())
+    before, unknown = run("plan", "replay", planned), run("plan", "replay", new_id())
 
     assert (before.exit_code, unknown.exit_code) == (1, 1)
     assert "DISPATCH_PLAN_INPUT_DAYS" in before.output

@@ -10,7 +10,7 @@ from sqlmodel import select
 import optimizer
 from dispatch import plan_input
 from dispatch.errors import NotFound
-from dispatch.plan_input import PlanInput, replay
+from dispatch.plan_input import PlanInput, Replay, kept_of, replay
 from dispatch.plan_run import PlanRun
 from dispatch.replanning import PlanOptions
 from dispatch.worker import run_due
@@ -27,6 +27,10 @@ def busy(world: World, engine: Engine, **options: Any) -> PlanRun:
     return executed(world, engine, PlanOptions(dry_run=True, **options))
 
 
+def again(world: World, run_id: str) -> Replay:
+    return replay(world.settings, kept_of(world.session, world.settings, run_id))
+
+
 @pytest.mark.parametrize(
     "options", [{"max_work": 300, "seed": 5}, {"time_limit_s": 0.5}, {"max_work": 300, "max_moves": 1}]
 )
@@ -35,7 +39,7 @@ def test_what_was_kept_gives_the_same_plan_again(
 ) -> None:
     run = busy(world, engine, **options)
 
-    found = replay(world.session, world.settings, run.id)
+    found = again(world, run.id)
 
     assert found.differences == ()
     assert found.has_same_travel
@@ -48,7 +52,7 @@ def test_a_day_that_changed_since_is_solved_as_it_was(world: World, engine: Engi
     world.technician("New", home_km=20)
     world.job(world.service(), km=20)
 
-    assert replay(world.session, world.settings, run.id).differences == ()
+    assert again(world, run.id).differences == ()
 
 
 def test_another_search_is_told_by_visit_and_term(
@@ -61,7 +65,7 @@ def test_another_search_is_told_by_visit_and_term(
         return solve(problem, max_work=0, start=options["start"])
 
     monkeypatch.setattr(optimizer, "solve", nothing_moves)
-    found = replay(world.session, world.settings, run.id)
+    found = again(world, run.id)
 
     assert found.differences
     assert {"minimise_travel"} <= {difference.what for difference in found.differences}
@@ -74,7 +78,7 @@ def test_versions_that_decide_are_kept_and_compared(world: World, engine: Engine
     kept.versions = kept.versions | {"numpy": "0.1"}
     world.session.flush()
 
-    [other] = replay(world.session, world.settings, run.id).versions
+    [other] = again(world, run.id).versions
 
     assert (other.what, other.kept) == ("numpy", "0.1")
 
@@ -85,7 +89,7 @@ def test_travel_that_is_other_than_it_was_is_told(
     run = busy(world, engine, max_work=50)
     monkeypatch.setattr(plan_input, "_digest", lambda travel: "another")
 
-    assert not replay(world.session, world.settings, run.id).has_same_travel
+    assert not again(world, run.id).has_same_travel
 
 
 def test_a_run_without_an_input_says_so(world: World, engine: Engine) -> None:
@@ -94,9 +98,9 @@ def test_a_run_without_an_input_says_so(world: World, engine: Engine) -> None:
     world.session.flush()
 
     with pytest.raises(NotFound, match="no input kept"):
-        replay(world.session, world.settings, run.id)
+        again(world, run.id)
     with pytest.raises(NotFound, match="no plan"):
-        replay(world.session, world.settings, "nothing")
+        again(world, "nothing")
 
 
 def test_inputs_are_dropped_after_the_days_of_the_setting_and_answers_stay(
@@ -129,4 +133,4 @@ def test_a_run_that_failed_keeps_what_it_was_given(
     world.session.rollback()
     kept = world.session.exec(select(PlanInput)).one()
     with pytest.raises(NotFound, match="no answer"):
-        replay(world.session, world.settings, kept.plan_run_id)
+        again(world, kept.plan_run_id)
