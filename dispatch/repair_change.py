@@ -173,7 +173,7 @@ class Change:
         for shift in shifts:
             at, until = max(begin, shift.window.start), min(end, shift.window.end)
             if at < until:
-                away[shift.id] = replace(shift, breaks=with_absences(shift.breaks, [(at, until)]))
+                away[shift.id] = with_absences(shift, [(at, until)])
         self.search.change_shifts(away)
 
     def trim(self, shift_id: str) -> None:

@@ -16,13 +16,13 @@ from dispatch.decision import Decision, Outcome
 from dispatch.errors import Conflict, Invalid, InvalidState
 from dispatch.events import Event
 from dispatch.offer import Offer, OfferStatus
-from dispatch.planning import Job, load_standing, write_plan
+from dispatch.planning import Job, load_for_plan, load_standing, write_plan
 from dispatch.repair_change import Repair
 from dispatch.service_request import Priority
 from dispatch.shift import local_day
 from dispatch.slots import find_slots
 from dispatch.technician import Kind, Technician
-from optimizer import check
+from optimizer import check, solve
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, ZONE, World, clock_time
 
 MORNING = clock_time(7)
@@ -238,7 +238,8 @@ def test_an_absence_takes_the_break_that_lies_in_it(world: World) -> None:
     absent(world, ada, from_=clock_time(11, 30))
 
     day = load_standing(world.session, world.settings, world.organization.id, local_day(TOMORROW, ZONE))
-    assert len(day.problem.shifts[0].breaks) == 1
+    assert day.problem.shifts[0].breaks == ()
+    assert day.problem.shifts[0].window.end == epoch(clock_time(11, 30))
     booking.cancel(world.session, world.settings, morning, DISPATCHER, MORNING)
     assert visit(world, 8).technician_no == ada.no
 
@@ -682,3 +683,20 @@ def test_what_is_held_with_an_absent_technician_is_released(world: World) -> Non
     world.session.refresh(held)
     assert held.released_at == MORNING
     assert [b.kind for b in world.session.exec(select(CalendarBlock))] == [BlockKind.ABSENCE]
+
+
+def test_an_absence_that_has_begun_takes_the_rest_of_the_day_from_slots_and_plans(world: World) -> None:
+    ada = world.technician("Ada")
+    early = visit(world, 8)
+    on_site(world, early)
+    absent(world, ada, now=clock_time(8, 30))
+    later = clock_time(11)
+    job = world.job(world.service())
+
+    found = find_slots(world.session, world.settings, job, TOMORROW, TOMORROW, later)
+    day, _ = load_for_plan(world.session, world.settings, world.territory, TOMORROW, later, None)
+    plan = solve(day.problem, max_work=50, start=day.plan)
+
+    assert found.items == ()
+    assert {unserved.visit for unserved in plan.unserved} == {job.appointment.id}
+    assert holder(world, early) == ada.no
