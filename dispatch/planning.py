@@ -37,6 +37,7 @@ from dispatch.organization import Organization
 from dispatch.places import Place, place_of
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
+from dispatch.settling import calm_route
 from dispatch.shift import WorkingTime, instant, local_day, working_times
 from dispatch.technician import (
     Engagement,
@@ -48,7 +49,6 @@ from dispatch.technician import (
 from dispatch.territory import Territory
 from optimizer import (
     Break,
-    Infeasible,
     Insertion,
     Pin,
     Plan,
@@ -60,7 +60,6 @@ from optimizer import (
     TimeWindow,
     Visit,
     Weights,
-    time_route,
 )
 from optimizer.travel import Geodesic
 from optimizer.travel import Place as Point
@@ -119,6 +118,15 @@ class WorkingDay:
     places: tuple[Place, ...]
     hours: dict[str, WorkingTime]
     asked: frozenset[str] = frozenset()
+
+    @property
+    def stands(self) -> dict[str, tuple[str | None, int]]:
+        """Who has each visit in the calendar, by technician id, and from when; see `settling.Stands`."""
+        ids = {technician.no: technician.id for technician in self.technicians.values()}
+        return {
+            visit_id: (ids.get(block.technician_no), block.work_from)
+            for visit_id, block in self.blocks.items()
+        }
 
 
 def travel_provider(settings: Settings) -> Geodesic:
@@ -362,12 +370,12 @@ class DayReader:
     ) -> Shift:
         home = place_of(technician)
         on = time.starts_at.astimezone(ZoneInfo(technician.time_zone)).date()
-        absences = [block for block in inside if block.kind is BlockKind.ABSENCE]
+        absences = [(b.busy_from, b.busy_to) for b in inside if b.kind is BlockKind.ABSENCE]
         breaks = [
             Break(TimeWindow(epoch(b.earliest_start), epoch(b.latest_end) - b.duration_s), b.duration_s)
             for b in time.breaks
-        ] + [Break(TimeWindow(b.busy_from, b.busy_from), b.busy_to - b.busy_from) for b in absences]
-        return Shift(
+        ]
+        shift = Shift(
             id=time.id,
             technician=technician.id,
             window=window,
@@ -382,6 +390,7 @@ class DayReader:
             cents_per_visit=engagement.pay_per_visit_cents or 0,
             given_s=self._given_s.get(technician.no or 0, 0),
         )
+        return with_absences(shift, absences)
 
 
 def fixed_visit(visit_id: str, block: CalendarBlock, place: int, technician_id: str) -> Visit:
@@ -749,6 +758,28 @@ def _ahead(breaks: Iterable[Break], begin: int) -> list[Break]:
     return [pause for pause in breaks if pause.window.end >= begin]
 
 
+def with_absences(shift: Shift, absences: Iterable[tuple[int, int]]) -> Shift:
+    """The shift with these absences, each from when until when. One that lasts until the shift ends ends it, wherever
+    the technician then is. A break that can be taken neither before nor after an absence is taken in it."""
+    away = sorted(absences)
+    end, end_place = shift.window.end, shift.end_place
+    while away and away[-1][1] >= end:
+        end, end_place = max(shift.window.start, away.pop()[0]), None
+
+    def is_apart(pause: Break) -> bool:
+        before_end = end == shift.window.end or pause.window.start + pause.duration_s <= end
+        return before_end and all(
+            pause.window.start + pause.duration_s <= begin or pause.window.end >= until
+            for begin, until in away
+        )
+
+    fixed = [Break(TimeWindow(begin, begin), until - begin) for begin, until in away]
+    breaks = sorted([*filter(is_apart, shift.breaks), *fixed], key=lambda pause: pause.window)
+    return replace(
+        shift, window=TimeWindow(shift.window.start, end), end_place=end_place, breaks=tuple(breaks)
+    )
+
+
 def _stretched(begins: int, ends: int, inside: Sequence[CalendarBlock], taken_until: int) -> TimeWindow:
     """The shift, made longer where a person forced work before or after it, but not into the shift before."""
     begin = max(taken_until, min([begins, *(block.busy_from for block in inside)]))
@@ -807,36 +838,9 @@ def settled(
     visit_ids: Sequence[str],
     asked: Mapping[str, Sequence[TimeWindow]] | None = None,
 ) -> Route:
-    """The times of a sequence of visits in a shift that move as little as may be: whatever stands in the technician's
-    calendar begins no earlier than it stands, if that is possible. asked: other windows for some visits. Raises
-    `Infeasible`."""
-    windows = asked or {}
-    sequence = set(visit_ids)
-    visits = [
-        replace(visit, windows=tuple(windows[visit.id])) if visit.id in windows else visit
-        for visit in day.problem.visits
-        if visit.id in sequence
-    ]
-    shift = next(shift for shift in day.problem.shifts if shift.id == shift_id)
-    free = Problem(tuple(visits), (shift,), day.problem.travel)
-    technician_no = day.technicians[shift.technician].no
-    calm = replace(free, visits=tuple(_no_earlier(day, visit, technician_no) for visit in visits))
-    try:
-        return time_route(calm, shift_id, visit_ids)
-    except Infeasible:
-        return time_route(free, shift_id, visit_ids)
-
-
-def _no_earlier(day: WorkingDay, visit: Visit, technician_no: int | None) -> Visit:
-    block = day.blocks.get(visit.id)
-    if block is None or block.technician_no != technician_no:
-        return visit
-    if visit.pin is not None and visit.pin.start is not None:
-        return visit
-    later = tuple(
-        TimeWindow(max(w.start, block.work_from), w.end) for w in visit.windows if w.end >= block.work_from
-    )
-    return replace(visit, windows=later) if later else visit
+    """The times of a sequence of visits in a shift that move as little as may be, see `settling.calm_route`. asked:
+    other windows for some visits. Raises `Infeasible`."""
+    return calm_route(day.problem, day.stands, shift_id, visit_ids, asked)
 
 
 def with_visit(

@@ -1,6 +1,6 @@
 """Webhooks: what became of each delivery and of each endpoint. The tables of before were never written to.
 
-Revision: 0014, after 0011
+Revision: 0014, after 0013
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import sqlmodel.sql.sqltypes
 from alembic import op
 
 revision = "0014"
-down_revision = "0011"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
