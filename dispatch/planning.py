@@ -281,23 +281,33 @@ class DayReader:
     def add(self, job: Job, windows: Iterable[Window]) -> None:
         """One more visit, for any technician who may, to start in one of the windows. Where its block
         stands in a calendar and was not kept, it is where the plan begins."""
-        appointment = job.appointment
-        declined = declined_by(self._session, appointment.id)
-        visit = asked_visit(job, windows, self._technician_ids, declined)
-        visit = replace(visit, place=self._place(job.place))
-        self._visits[visit.id] = visit
-        self._jobs[visit.id] = job
-        standing = self._block_of(appointment)
-        if standing is not None:
-            self._standing[visit.id] = standing
+        self.add_all([(job, windows)])
 
-    def _block_of(self, appointment: Appointment) -> CalendarBlock | None:
-        """Also in the calendar of somebody who works for us no more."""
-        if appointment.technician_no is None:
-            return None
-        found = next((block for block in self._blocks if block.appointment_id == appointment.id), None)
-        query = select(CalendarBlock).where(CalendarBlock.appointment_id == appointment.id)
-        return found or self._session.exec(query).first()
+    def add_all(self, wanted: Sequence[tuple[Job, Iterable[Window]]]) -> None:
+        """Each as `add` does, read together."""
+        jobs = [job for job, _ in wanted]
+        declined = declined_by_each(self._session, [job.appointment.id for job in jobs])
+        standing = self._blocks_of([job.appointment for job in jobs])
+        for job, windows in wanted:
+            id_ = job.appointment.id
+            visit = asked_visit(job, windows, self._technician_ids, declined[id_])
+            self._visits[id_] = replace(visit, place=self._place(job.place))
+            self._jobs[id_] = job
+            if id_ in standing:
+                self._standing[id_] = standing[id_]
+
+    def _blocks_of(self, appointments: Sequence[Appointment]) -> dict[str, CalendarBlock]:
+        """By appointment; also in the calendars of those who work for us no more."""
+        planned = {each.id for each in appointments if each.technician_no is not None}
+        found = {
+            block.appointment_id: block
+            for block in self._blocks
+            if block.appointment_id is not None and block.appointment_id in planned
+        }
+        if missing := planned - found.keys():
+            query = select(CalendarBlock).where(col(CalendarBlock.appointment_id).in_(missing))
+            found |= {block.appointment_id or "": block for block in self._session.exec(query)}
+        return found
 
     def day(self) -> WorkingDay:
         shifts, shift_of_block = self._shifts()
@@ -566,14 +576,9 @@ def load_for_plan(
         session, settings, territory.organization_id, range_, leaving_from=now, given_s=given_s
     )
     reader.keep(except_=[job.appointment.id for job in jobs], fixed_before=frozen)
-    hopeless = []
-    for job in jobs:
-        windows = plannable_windows(job, day, zone, now)
-        if windows:
-            reader.add(job, merged(windows))
-        else:
-            hopeless.append(job)
-    return reader.day(), hopeless
+    plannable = [(job, merged(plannable_windows(job, day, zone, now))) for job in jobs]
+    reader.add_all([(job, windows) for job, windows in plannable if windows])
+    return reader.day(), [job for job, windows in plannable if not windows]
 
 
 def work_given_s(session: Session, organization_id: str, period: Window) -> dict[int, int]:
@@ -736,8 +741,8 @@ _ASKED_FOR_MORE = exists().where(
     col(OfferRound.status) == RoundStatus.RUNNING,
     col(OfferRound.pay_cents) > Offer.pay_cents,
 )
-_DECLINED = select(Offer.technician_no).where(
-    Offer.appointment_id == bindparam("appointment_id"),
+_DECLINED = select(Offer.appointment_id, Offer.technician_no).where(
+    col(Offer.appointment_id).in_(bindparam("ids", expanding=True)),
     Offer.status == OfferStatus.DECLINED,
     ~_ASKED_FOR_MORE,
 )
@@ -746,7 +751,15 @@ _DECLINED = select(Offer.technician_no).where(
 def declined_by(session: Session, appointment_id: str) -> set[int]:
     """Who said no to a visit is not put down for that visit again, unless asked anew for more; it changes nothing for
     any other."""
-    return set(session.exec(_DECLINED, params={"appointment_id": appointment_id}))
+    return declined_by_each(session, [appointment_id])[appointment_id]
+
+
+def declined_by_each(session: Session, appointment_ids: Sequence[str]) -> dict[str, set[int]]:
+    """`declined_by` of several visits in one query."""
+    found: dict[str, set[int]] = {id_: set() for id_ in appointment_ids}
+    for id_, no in session.exec(_DECLINED, params={"ids": list(appointment_ids)}):
+        found[id_].add(no)
+    return found
 
 
 def _begins_in(block: CalendarBlock, time: WorkingTime) -> bool:

@@ -134,8 +134,8 @@ class Change:
             leaving_from=call.now,
         )
         reader.keep(except_=list(windows))
-        for job in lost:
-            reader.add(job, merged(windows[job.appointment.id] or [(call.now, call.now)]))
+        never = [(call.now, call.now)]
+        reader.add_all([(job, merged(windows[job.appointment.id] or never)) for job in lost])
         if urgent is not None:
             reader.add(urgent, [hours])
         day = reader.day()
