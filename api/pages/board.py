@@ -12,13 +12,16 @@ from sqlmodel import Session, col, select
 
 from api import context
 from api.auth import PUBLIC, allow
-from api.pages.languages import language_of
+from api.pages.languages import CODES, language_of
+from api.pages.leaflet import leaflet_file
 from api.pages.route_map import draw_map
 from api.pages.site import page, pages
 from api.pages.timeline import VisitFacts, draw_timeline
 from api.pages.words import STATUS, clock, distance, duration, reason_words, remedy_words, told_day
+from api.policy import content_policy
 from dispatch.appointment import Appointment, Status
-from dispatch.catalogue import Service
+from dispatch.calendar import epoch
+from dispatch.catalogue import Service, services
 from dispatch.customer import Customer
 from dispatch.day import Board, Unassigned, board
 from dispatch.errors import Invalid, NotFound
@@ -40,8 +43,10 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An unassigned visit in words. fillings: of one that was offered and nobody took, what would fill it."""
+    """An unassigned visit in words. length_s: how long it takes, as the catalogue says. fillings: of one that was offered and nobody took, what would fill it."""
 
+    id: str
+    length_s: int
     facts: VisitFacts
     address: str | None
     priority: Priority
@@ -69,21 +74,31 @@ def show_board() -> Response:
     day = _day(request.args.get("date"), today)
     found = board(session, context.settings(), territory, day, now)
     facts = _facts(session, found)
-    return page(
+    settings = context.settings()
+    response = page(
         "board.html",
         territories=own,
         territory=territory,
+        organization=session.get_one(Organization, territory.organization_id),
+        services=services(session, territory.organization_id),
+        languages=[language_of(code) for code in CODES],
+        leaflet_file=leaflet_file,
+        tiles=settings.tile_url,
+        attribution=settings.tile_attribution,
         day=day,
+        now_s=epoch(now),
         day_words=told_day(day),
         today=today,
         before=_near(day, -1),
         after=_near(day, 1),
         figures=_figures(found),
-        legend=[(status, STATUS[status]) for status in LEGEND],
+        states=[(status, STATUS[status]) for status in LEGEND],
         timeline=draw_timeline(found.rows, facts, zone, day, now),
         waiting=_waiting(session, found, facts, zone),
         map=draw_map(found.rows, found.unassigned),
     )
+    response.headers["Content-Security-Policy"] = content_policy(settings.tile_origin)
+    return response
 
 
 def _to_login() -> Response:
@@ -124,14 +139,16 @@ def _facts(session: Session, found: Board) -> dict[str, VisitFacts]:
     appointments += [item.appointment for item in found.unassigned]
     by_request = {appointment.service_request_id: appointment.id for appointment in appointments}
     query = (
-        select(ServiceRequest.id, Service.name, Service.buffer_before_s, Customer.name)
+        select(
+            ServiceRequest.id, Service.name, Service.buffer_before_s, Service.duration_s, Customer.name
+        )
         .join(Service, col(Service.id) == ServiceRequest.service_id)
         .join(Customer, col(Customer.id) == ServiceRequest.customer_id)
         .where(col(ServiceRequest.id).in_(list(by_request)))
     )
     return {
-        by_request[request_id]: VisitFacts(service, customer, buffer_before_s)
-        for request_id, service, buffer_before_s, customer in session.exec(query)
+        by_request[request_id]: VisitFacts(service, customer, buffer_before_s, duration_s)
+        for request_id, service, buffer_before_s, duration_s, customer in session.exec(query)
     }
 
 
@@ -160,6 +177,8 @@ def _waiting(session: Session, found: Board, facts: dict[str, VisitFacts], zone:
     ranked = sorted(found.unassigned, key=lambda item: -item.request.priority.rank)
     return [
         Waiting(
+            id=item.appointment.id,
+            length_s=facts[item.appointment.id].duration_s,
             facts=facts[item.appointment.id],
             address=item.request.address,
             priority=item.request.priority,

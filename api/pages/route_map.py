@@ -1,8 +1,10 @@
-"""Routes as a picture on plain ground: no tiles, so nobody else learns where the visits are."""
+"""Routes as a picture on plain ground, and the same places for the map that a script draws: no tiles, so nobody else
+learns where the visits are."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dispatch.day import BoardRow, Unassigned
 from dispatch.places import Place, place_of
@@ -17,14 +19,20 @@ METRES_PER_DEGREE = 111_195.0
 LEAST_SPAN_M = 1_000.0
 
 Point = tuple[float, float]
+Degrees = tuple[float, float]
+"""Latitude and longitude."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnRoute:
-    """points: all of it, as SVG writes them."""
+    """points: all of it, as SVG writes them. places: the start and the stops, in degrees; visits: of the stops."""
 
+    technician_id: str
+    name: str
     title: str
     hue: int
+    places: tuple[Degrees, ...]
+    visits: tuple[str, ...]
     points: str
     start: Point
     stops: tuple[Point, ...]
@@ -36,8 +44,27 @@ class RouteMap:
     height: int
     routes: tuple[DrawnRoute, ...]
     unassigned: tuple[Point, ...]
+    waiting: tuple[tuple[str, Degrees], ...]
     scale_width: float
     scale_km: int
+
+    @property
+    def live(self) -> dict[str, Any]:
+        """What the script draws: routes and positions by technician, and what nobody visits."""
+        return {
+            "routes": [
+                {
+                    "technician": route.technician_id,
+                    "name": route.name,
+                    "title": route.title,
+                    "hue": route.hue,
+                    "places": route.places,
+                    "visits": route.visits,
+                }
+                for route in self.routes
+            ],
+            "waiting": [{"visit": visit, "place": place} for visit, place in self.waiting],
+        }
 
 
 class _Projection:
@@ -73,17 +100,33 @@ def draw_map(rows: Sequence[BoardRow], unassigned: Sequence[Unassigned]) -> Rout
     for number, (row, path) in enumerate(paths):
         points = [projection.point(place) for place in path]
         written = " ".join(f"{x},{y}" for x, y in points)
-        title = f"{row.technician.name}: {len(row.route.stops)} visits"
-        routes.append(DrawnRoute(title, number % HUES, written, points[0], tuple(points[1:])))
+        routes.append(
+            DrawnRoute(
+                technician_id=row.technician.id,
+                name=row.technician.name,
+                title=f"{row.technician.name}: {len(row.route.stops)} visits",
+                hue=number % HUES,
+                places=tuple(_degrees(place) for place in path),
+                visits=tuple(stop.appointment.id for stop in row.route.stops),
+                points=written,
+                start=points[0],
+                stops=tuple(points[1:]),
+            )
+        )
     scale_km = _round_length_km(projection.per_metre)
     return RouteMap(
         width=WIDTH,
         height=projection.height,
         routes=tuple(routes),
         unassigned=tuple(projection.point(place) for place in waiting),
+        waiting=tuple((item.appointment.id, _degrees(place_of(item.request))) for item in unassigned),
         scale_width=round(scale_km * 1000 * projection.per_metre, 1),
         scale_km=scale_km,
     )
+
+
+def _degrees(place: Place) -> Degrees:
+    return round(place.lat, 5), round(place.lon, 5)
 
 
 def _path(row: BoardRow) -> list[Place]:

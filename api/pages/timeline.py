@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from api.pages.words import STATUS, clock, distance, duration
 from dispatch.appointment import Appointment, Status
+from dispatch.calendar import epoch
 from dispatch.confirming import BEFORE_THE_VISIT
 from dispatch.day import BoardRow, RouteStop
 from dispatch.shift import instant, local_day
@@ -24,11 +25,12 @@ Interval = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class VisitFacts:
-    """What the board says of a visit beside its times."""
+    """What the board says of a visit beside its times. duration_s: as the catalogue says."""
 
     service: str
     customer: str
     buffer_before_s: int
+    duration_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,12 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class PlannedVisit:
-    """A visit in a technician's lane. track: where beneath the lane its promised window is drawn."""
+    """A visit in a technician's lane. starts_s and ends_s: seconds of the Unix epoch. track: where beneath the bar its
+    promised window is drawn."""
 
     id: str
+    starts_s: int
+    ends_s: int
     status: Status
     status_words: str
     facts: VisitFacts
@@ -111,8 +116,11 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """lanes: of those who work or have visits; absent: the names of the others. now: None on other days."""
+    """lanes: of those who work or have visits; absent: the names of the others. now: None on other days. begins_s and
+    ends_s: of the scale, in seconds of the Unix epoch."""
 
+    begins_s: int
+    ends_s: int
     ticks: tuple[Tick, ...]
     lanes: tuple[Lane, ...]
     absent: tuple[str, ...]
@@ -127,6 +135,8 @@ def draw_timeline(
     scale = _scale(present, zone, day)
     at = scale.at(now)
     return Timeline(
+        begins_s=epoch(scale.begins),
+        ends_s=epoch(scale.ends),
         ticks=tuple(scale.ticks(zone)),
         lanes=tuple(_lane(row, facts, zone, scale) for row in present),
         absent=tuple(row.technician.name for row in rows if not row.shifts and not row.route.stops),
@@ -213,6 +223,8 @@ def _visit(stop: RouteStop, track: int, facts: VisitFacts, zone: ZoneInfo, scale
     window = _promised(stop)
     return PlannedVisit(
         id=appointment.id,
+        starts_s=epoch(begins),
+        ends_s=epoch(ends),
         status=appointment.status,
         status_words=STATUS[appointment.status],
         facts=facts,
