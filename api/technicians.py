@@ -620,7 +620,7 @@ def positions(path: TechnicianPath, body: NewPosition) -> Response:
     technician = _working(path.technician_id)
     assert technician.no is not None
     position = Position(**body.model_dump(), technician_no=technician.no, received_at=context.now())
-    days.tell_position(context.session(), technician, position)
+    days.tell_position(context.session(), context.settings(), technician, position)
     return answer(PositionOut.model_validate(position), 201)
 
 

@@ -101,15 +101,18 @@ def beside_others(
     session: Session, organization_id: str, technician_nos: Iterable[int], busy_from: int, busy_to: int
 ) -> set[str]:
     """The organization's appointments in the range whose neighbour in the same calendar is another organization's."""
+    query = select(
+        CalendarBlock.technician_no, CalendarBlock.organization_id, CalendarBlock.appointment_id
+    ).where(
+        col(CalendarBlock.technician_no).in_(list(technician_nos)),
+        col(CalendarBlock.busy_from) < busy_to + 86_400,
+        col(CalendarBlock.busy_to) > busy_from - 86_400,
+    )
+    in_order = query.order_by(col(CalendarBlock.technician_no), col(CalendarBlock.work_from))
     found: set[str] = set()
-    blocks = blocks_between(session, technician_nos, busy_from - 86_400, busy_to + 86_400)
-    for one, other in pairwise(blocks):
-        if one.technician_no == other.technician_no and one.organization_id != other.organization_id:
-            found |= {
-                block.appointment_id
-                for block in (one, other)
-                if block.organization_id == organization_id and block.appointment_id is not None
-            }
+    for one, other in pairwise(session.exec(in_order)):
+        if one[0] == other[0] and one[1] != other[1]:
+            found |= {id_ for _, owner, id_ in (one, other) if owner == organization_id and id_ is not None}
     return found
 
 

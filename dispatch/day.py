@@ -1,4 +1,4 @@
-"""The day as it runs: duty, positions, progress of visits, the route of a technician and the board of a territory."""
+"""The day as it runs: duty, positions, progress of visits, the routes of technicians."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from sqlalchemy import Exists, exists, func
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from dispatch import lateness
 from dispatch.appointment import Appointment, Status
 from dispatch.booking import give_back, promised_window, supersede_offers, window_fields
 from dispatch.calendar import CalendarBlock, beside_others, discreet, epoch
@@ -17,18 +18,15 @@ from dispatch.catalogue import Service
 from dispatch.customer import Customer
 from dispatch.errors import Invalid, InvalidState, OffDuty
 from dispatch.events import SYSTEM, Actor, Event, record
-from dispatch.offer import OPEN, Offer
-from dispatch.places import Place, place_of
-from dispatch.planning import NO_TIME_LEFT, DayReader, Job, Window, jobs_to_plan, merged, plannable_windows
+from dispatch.places import Place
+from dispatch.planning import Window
 from dispatch.position import Position
 from dispatch.promise import Promise, PromiseKind, enter
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
-from dispatch.shift import WorkingTime, local_day, working_times
-from dispatch.technician import Duty, Engagement, EngagementStatus, Technician, engagements_of
-from dispatch.territory import Territory, begins_on
-from optimizer import Reason, Recommendation
-from optimizer.insertion import PreparedRoutes
+from dispatch.shift import local_day
+from dispatch.technician import Duty, EngagementStatus, Technician, engagements_of
+from dispatch.territory import begins_on
 
 OLDEST_POSITION = timedelta(hours=24)
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -62,33 +60,6 @@ class DayRoute:
     @property
     def travel_m(self) -> int:
         return sum(stop.travel_m for stop in self.stops)
-
-
-@dataclass(frozen=True, slots=True)
-class BoardRow:
-    technician: Technician
-    engagement: Engagement
-    shifts: tuple[WorkingTime, ...]
-    route: DayRoute
-
-
-@dataclass(frozen=True, slots=True)
-class Unassigned:
-    """A visit of the day without a technician: why, and what would help. `fits`: how many technicians could take it
-    now."""
-
-    appointment: Appointment
-    request: ServiceRequest
-    reasons: tuple[Reason, ...]
-    would_fit_if: tuple[Reason, ...]
-    fits: int
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    rows: tuple[BoardRow, ...]
-    unassigned: tuple[Unassigned, ...]
-    kpis: dict[str, int]
 
 
 # Progress
@@ -133,6 +104,8 @@ def progress(
     type_ = f"appointment.{to.value}"
     record(session, appointment.organization_id, appointment.id, type_, now, by, reason, before, after)
     session.flush()
+    if appointment.technician_no is not None:
+        lateness.notice(session, settings, now, [appointment.technician_no])
     return appointment
 
 
@@ -302,9 +275,12 @@ def set_duty(session: Session, technician: Technician, duty: Duty, by: Actor, no
     return technician
 
 
-def tell_position(session: Session, technician: Technician, position: Position) -> Position:
-    """Keeps a position. Raises `OffDuty`, with nothing stored, off duty and for where the technician was before it came
-    on duty, which a phone may have gathered; `Invalid` for one that is too old or ahead of us."""
+def tell_position(
+    session: Session, settings: Settings, technician: Technician, position: Position
+) -> Position:
+    """Keeps a position and records what it makes late. Raises `OffDuty`, with nothing stored, off duty and for where
+    the technician was before it came on duty, which a phone may have gathered; `Invalid` for one that is too old or
+    ahead of us."""
     if technician.duty is Duty.OFF_DUTY:
         raise OffDuty()
     age = position.received_at - position.recorded_at
@@ -317,29 +293,35 @@ def tell_position(session: Session, technician: Technician, position: Position) 
         raise OffDuty()
     session.add(position)
     session.flush()
+    lateness.notice(session, settings, position.received_at, [position.technician_no])
     return position
 
 
-def latest_position(session: Session, technician_no: int) -> Position | None:
-    query = select(Position).where(Position.technician_no == technician_no)
-    return session.exec(query.order_by(col(Position.recorded_at).desc()).limit(1)).first()
-
-
-# Route and board
+# Routes
 
 
 def route_on(session: Session, technician: Technician, day: date, organization_id: str | None) -> DayRoute:
     """The technician's visits of a local day in its own zone, in order; for an organization only its own."""
     range_ = local_day(day, ZoneInfo(technician.time_zone))
     assert technician.no is not None
-    return _routes(session, [technician.no], range_, organization_id)[technician.no]
+    return routes_in(session, [technician.no], range_, organization_id)[technician.no]
 
 
-def _routes(
+def routes_in(
     session: Session, technician_nos: Sequence[int], range_: Window, organization_id: str | None
 ) -> dict[int, DayRoute]:
+    """By technician number, the visits that begin in the range, in order; for an organization only its own, and beside
+    another's the travel rounded."""
     query = (
-        select(Appointment, ServiceRequest, Service.name, Customer.name)
+        select(
+            Appointment,
+            ServiceRequest.lat,
+            ServiceRequest.lon,
+            ServiceRequest.address,
+            ServiceRequest.notes,
+            Service.name,
+            Customer.name,
+        )  # type: ignore[call-overload]
         .where(
             Appointment.service_request_id == ServiceRequest.id,
             CalendarBlock.appointment_id == Appointment.id,
@@ -354,100 +336,14 @@ def _routes(
         )
         .order_by(col(CalendarBlock.work_from))
     )
-    if organization_id is not None:
-        query = query.where(Appointment.organization_id == organization_id)
     hidden: set[str] = set()
     if organization_id is not None:
+        query = query.where(Appointment.organization_id == organization_id)
         hidden = beside_others(session, organization_id, technician_nos, epoch(range_[0]), epoch(range_[1]))
     stops: dict[int, list[RouteStop]] = {no: [] for no in technician_nos}
-    for appointment, request, service, customer in session.exec(query):
-        assert appointment.technician_no is not None
+    for appointment, lat, lon, address, notes, service, customer in session.exec(query):
         travel = appointment.travel_s or 0, appointment.travel_m or 0
         travel = discreet(*travel) if appointment.id in hidden else travel
-        stop = RouteStop(appointment, place_of(request), *travel, service, customer, request.notes)
+        stop = RouteStop(appointment, Place(lat, lon, address), *travel, service, customer, notes)
         stops[appointment.technician_no].append(stop)
     return {no: DayRoute(tuple(own)) for no, own in stops.items()}
-
-
-def board(session: Session, settings: Settings, territory: Territory, day: date, now: datetime) -> Board:
-    """A territory's day: every engaged technician with shifts and stops, what is unassigned and why, and figures."""
-    range_ = local_day(day, ZoneInfo(territory.time_zone))
-    people = session.exec(
-        select(Technician, Engagement)
-        .where(
-            Engagement.technician_no == Technician.no, Engagement.organization_id == territory.organization_id
-        )
-        .where(Engagement.status == EngagementStatus.ACTIVE)
-        .order_by(col(Technician.name), col(Technician.no))
-    ).all()
-    numbers = [technician.no for technician, _ in people if technician.no is not None]
-    times = working_times(session, [technician for technician, _ in people], *range_)
-    routes = _routes(session, numbers, range_, territory.organization_id)
-    rows = tuple(
-        BoardRow(technician, engagement, tuple(times[technician.no]), routes[technician.no])
-        for technician, engagement in people
-        if technician.no is not None
-    )
-    waiting = [
-        job for job in jobs_to_plan(session, territory, range_) if job.appointment.status is Status.UNASSIGNED
-    ]
-    unassigned = _why_unassigned(session, settings, territory, waiting, day, range_, now)
-    return Board(rows, unassigned, _kpis(session, rows, unassigned))
-
-
-def _why_unassigned(
-    session: Session,
-    settings: Settings,
-    territory: Territory,
-    waiting: Sequence[Job],
-    day: date,
-    range_: Window,
-    now: datetime,
-) -> tuple[Unassigned, ...]:
-    """For each waiting visit what stands in its way in the calendars as they are now."""
-    if not waiting:
-        return ()
-    zone = ZoneInfo(territory.time_zone)
-    reader = DayReader(session, settings, territory.organization_id, range_)
-    reader.keep()
-    windows = {job.appointment.id: plannable_windows(job, day, zone, now) for job in waiting}
-    for job in waiting:
-        if windows[job.appointment.id]:
-            reader.add(job, merged(windows[job.appointment.id]))
-    standing = reader.day()
-    prepared = PreparedRoutes(standing.problem, standing.plan)
-    return tuple(
-        _unassigned(job, prepared.recommend(job.appointment.id) if windows[job.appointment.id] else None)
-        for job in waiting
-    )
-
-
-def _unassigned(job: Job, found: Recommendation | None) -> Unassigned:
-    if found is None:
-        return Unassigned(job.appointment, job.request, (NO_TIME_LEFT,), (), 0)
-    able = len({insertion.technician for insertion in found.insertions})
-    return Unassigned(job.appointment, job.request, found.reasons, found.would_fit_if, able)
-
-
-def _kpis(session: Session, rows: Sequence[BoardRow], unassigned: Sequence[Unassigned]) -> dict[str, int]:
-    """Counts and sums of the day, for people to read at a glance."""
-    stops = [stop for row in rows for stop in row.route.stops]
-    statuses = [stop.appointment.status for stop in stops]
-    shown = [stop.appointment.id for stop in stops] + [item.appointment.id for item in unassigned]
-    pending = session.exec(
-        select(func.count())
-        .select_from(Offer)
-        .where(col(Offer.appointment_id).in_(shown), col(Offer.status).in_(OPEN))
-    ).one()
-    return {
-        "visits": len(stops) + len(unassigned),
-        "planned": len(stops),
-        "unassigned": len(unassigned),
-        "dispatched": sum(status not in (Status.UNASSIGNED, Status.SCHEDULED) for status in statuses),
-        "completed": statuses.count(Status.COMPLETED),
-        "offers_pending": pending,
-        "technicians_on_shift": sum(bool(row.shifts) for row in rows),
-        "technicians_with_visits": sum(bool(row.route.stops) for row in rows),
-        "travel_s": sum(row.route.travel_s for row in rows),
-        "travel_m": sum(row.route.travel_m for row in rows),
-    }

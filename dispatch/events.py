@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON
+from sqlalchemy import JSON, Index
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from dispatch import outbox
@@ -27,6 +27,8 @@ SYSTEM = Actor("system")
 
 class Event(SQLModel, table=True):
     """subject_id: the appointment, offer, technician or request that changed. type: dotted, as webhooks name it."""
+
+    __table_args__ = (Index("ix_event_organization_id_id", "organization_id", "id"),)
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=36)
     organization_id: str = Field(foreign_key="organization.id", index=True, max_length=36)

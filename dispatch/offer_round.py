@@ -64,19 +64,24 @@ class OfferRound(SQLModel, table=True):
         self.version += 1
 
 
-def would_fill_if_of(
-    session: Session, appointments: Sequence[Appointment]
-) -> dict[str, list[dict[str, Any]]]:
-    """By appointment id, what would fill those whose last round found nobody; none for others, nor for a visit that has
-    changed since."""
+def unfilled_rounds(session: Session, appointments: Sequence[Appointment]) -> dict[str, OfferRound]:
+    """By appointment id, the last round of those that were offered and that nobody took; none for others, nor for a
+    visit that has changed since."""
+    version_of = {visit.id: visit.version for visit in appointments}
     query = (
         select(OfferRound)
-        .where(col(OfferRound.appointment_id).in_([visit.id for visit in appointments]))
+        .where(col(OfferRound.appointment_id).in_(version_of))
         .where(OfferRound.status == RoundStatus.UNFILLED)
     )
-    version_of = {visit.id: visit.version for visit in appointments}
     return {
-        found.appointment_id: found.would_fill_if
+        found.appointment_id: found
         for found in session.exec(query.order_by(col(OfferRound.id)))
         if found.ended_version == version_of[found.appointment_id]
     }
+
+
+def would_fill_if_of(
+    session: Session, appointments: Sequence[Appointment]
+) -> dict[str, list[dict[str, Any]]]:
+    """By appointment id, what would fill those whose last round found nobody."""
+    return {id_: found.would_fill_if for id_, found in unfilled_rounds(session, appointments).items()}

@@ -590,9 +590,11 @@ def plannable_windows(job: Job, day: date, zone: ZoneInfo, now: datetime) -> lis
     return [(begin, appointment.window_end)] if begin <= appointment.window_end else []
 
 
-def jobs_to_plan(session: Session, territory: Territory, range_: Window) -> list[Job]:
+def jobs_to_plan(
+    session: Session, territory: Territory, range_: Window, *, waiting: bool = False
+) -> list[Job]:
     """Visits of a territory that a plan for the range may place or move: unassigned ones that may start in it, and
-    scheduled ones in it that no person has pinned and nobody is being asked about."""
+    scheduled ones in it that no person has pinned and nobody is being asked about. waiting: the unassigned alone."""
     offered = select(Offer.appointment_id).where(col(Offer.status).in_(OPEN))
     may_join = col(Appointment.status) == Status.UNASSIGNED
     may_move = (
@@ -610,7 +612,8 @@ def jobs_to_plan(session: Session, territory: Territory, range_: Window) -> list
     query = (
         select(Appointment, ServiceRequest, Service)
         .where(Appointment.service_request_id == ServiceRequest.id, ServiceRequest.service_id == Service.id)
-        .where(Appointment.territory_id == territory.id, or_(may_join, may_move), or_(asked_for, promised))
+        .where(Appointment.territory_id == territory.id, or_(asked_for, promised))
+        .where(may_join if waiting else or_(may_join, may_move))
         .order_by(col(ServiceRequest.created_at), col(Appointment.id))
     )
     return [Job(*rows) for rows in session.exec(query)]

@@ -10,26 +10,23 @@ from sqlmodel import Session, col, select
 
 from dispatch.appointment import ENDED, HELD_BY_TECHNICIAN, UNDER_WAY, Appointment, Status
 from dispatch.catalogue import Service
-from dispatch.day import latest_position
 from dispatch.errors import Conflict, InvalidState, NotFound
 from dispatch.events import Actor, events_of, record
+from dispatch.expected import expected_starts
 from dispatch.feedback import Feedback, rating_of
 from dispatch.links import appointment_by_token
 from dispatch.message import can_be_spoken_about
 from dispatch.organization import Organization
 from dispatch.places import Place
-from dispatch.planning import travel_provider
+from dispatch.position import fresh_positions
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
 from dispatch.shift import LONGEST_DERIVED, local_day, working_times
 from dispatch.technician import Technician
 from dispatch.territory import Territory
-from optimizer.travel import Place as Point
 
 ETA_MARGIN = timedelta(minutes=10)
 """Told around the estimate, to both sides."""
-FRESH_POSITION = timedelta(minutes=15)
-"""An older position says nothing about where the technician is now."""
 VIEW_LASTS_S = 30
 """An estimate moves on with the time, and so does what is left of a position's freshness."""
 
@@ -103,7 +100,7 @@ def public_view(session: Session, settings: Settings, token: str, now: datetime)
         service_name=session.get_one(Service, request.service_id).name,
         organization_name=session.get_one(Organization, appointment.organization_id).name,
         arrival_window=_interval(appointment),
-        eta=_eta(settings, appointment, request, position, zone, now) if is_ahead else None,
+        eta=_eta(session, settings, appointment, zone, now) if is_ahead else None,
         stops_before=_stops_before(session, appointment, zone) if is_ahead else None,
         technician=technician,
         position=position,
@@ -119,7 +116,7 @@ def view_version(session: Session, settings: Settings, token: str, now: datetime
     start, no = appointment.scheduled_start, appointment.technician_no
     if start is None or no is None:
         return lately, appointment.version
-    position = latest_position(session, no) if appointment.status is Status.EN_ROUTE else None
+    position = fresh_positions(session, [no], now).get(no)
     query = select(Appointment.id, Appointment.version).where(
         Appointment.technician_no == no,
         col(Appointment.scheduled_start).between(start - LONGEST_DERIVED, start),
@@ -156,33 +153,21 @@ def _technician(session: Session, appointment: Appointment) -> ShownTechnician |
 def _position(session: Session, appointment: Appointment, now: datetime) -> Place | None:
     if appointment.status is not Status.EN_ROUTE or appointment.technician_no is None:
         return None
-    latest = latest_position(session, appointment.technician_no)
-    if latest is None or now - latest.recorded_at > FRESH_POSITION:
-        return None
-    return Place(latest.lat, latest.lon)
+    no = appointment.technician_no
+    latest = fresh_positions(session, [no], now).get(no)
+    return Place(latest.lat, latest.lon) if latest is not None else None
 
 
 def _eta(
-    settings: Settings,
-    appointment: Appointment,
-    request: ServiceRequest,
-    position: Place | None,
-    zone: ZoneInfo,
-    now: datetime,
+    session: Session, settings: Settings, appointment: Appointment, zone: ZoneInfo, now: datetime
 ) -> Interval | None:
-    """From the position on the way, else from the plan, and not before the technician says; on the day only. In whole
-    minutes: nobody knows better."""
-    if appointment.scheduled_start is None:
+    """Around what is expected of the day as it runs; on the day only. In whole minutes: nobody knows better."""
+    planned, no = appointment.scheduled_start, appointment.technician_no
+    if planned is None or no is None or planned.astimezone(zone).date() != now.astimezone(zone).date():
         return None
-    if appointment.scheduled_start.astimezone(zone).date() != now.astimezone(zone).date():
-        return None
-    expected = max(now, appointment.scheduled_start)
-    if position is not None:
-        points = [Point(position.lat, position.lon), Point(request.lat, request.lon)]
-        travel_s = int(travel_provider(settings).matrix(points).duration_s[0, 1])
-        expected = now + timedelta(seconds=travel_s)
-    expected = max(expected, appointment.expected_start or expected)
-    earliest = max(now, appointment.window_start or now) if position is None else now
+    found = expected_starts(session, settings, [no], now).get(appointment.id)
+    expected = max(now, found.start if found else max(planned, appointment.expected_start or planned))
+    earliest = max(now, min(expected, appointment.window_start or now))
     return _minute(max(earliest, expected - ETA_MARGIN)), _minute(expected + ETA_MARGIN)
 
 
@@ -194,10 +179,8 @@ def expected_arrival(
     session: Session, settings: Settings, appointment: Appointment, now: datetime
 ) -> Interval | None:
     """Between when and when the technician is expected, as the link shows it; None where it would show nothing."""
-    request = session.get_one(ServiceRequest, appointment.service_request_id)
     zone = ZoneInfo(session.get_one(Territory, appointment.territory_id).time_zone)
-    position = _position(session, appointment, now)
-    return _eta(settings, appointment, request, position, zone, now)
+    return _eta(session, settings, appointment, zone, now)
 
 
 def _stops_before(session: Session, appointment: Appointment, zone: ZoneInfo) -> int | None:

@@ -51,7 +51,7 @@ def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
         released = holds.expire_due(session, settings, now)
     with transaction(engine) as session:
         broken = day.break_passed(session, now)
-        late = lateness.notice(session, now)
+        late = lateness.notice(session, settings, now)
         idempotency.forget_expired(session, now)
         outbox.forget_told(session, now - timedelta(days=settings.outbox_days))
         review.forget_decided(session, now - timedelta(days=settings.decision_days))

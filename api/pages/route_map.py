@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dispatch.day import BoardRow, Unassigned
+from dispatch.board import BoardRow, Unassigned
+from dispatch.calendar import epoch
 from dispatch.places import Place, place_of
+from dispatch.position import Position
 
 WIDTH = 1000
 LEAST_HEIGHT, MOST_HEIGHT = 420, 900
@@ -39,12 +41,25 @@ class DrawnRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnPosition:
+    """Where a technician was seen last. seen_s: when, in seconds of the Unix epoch."""
+
+    technician_id: str
+    name: str
+    hue: int
+    place: Degrees
+    point: Point
+    seen_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class RouteMap:
     width: int
     height: int
     routes: tuple[DrawnRoute, ...]
     unassigned: tuple[Point, ...]
     waiting: tuple[tuple[str, Degrees], ...]
+    positions: tuple[DrawnPosition, ...]
     scale_width: float
     scale_km: int
 
@@ -64,6 +79,16 @@ class RouteMap:
                 for route in self.routes
             ],
             "waiting": [{"visit": visit, "place": place} for visit, place in self.waiting],
+            "positions": [
+                {
+                    "technician": position.technician_id,
+                    "name": position.name,
+                    "hue": position.hue,
+                    "place": position.place,
+                    "seen": position.seen_s,
+                }
+                for position in self.positions
+            ],
         }
 
 
@@ -89,10 +114,13 @@ class _Projection:
 
 
 def draw_map(rows: Sequence[BoardRow], unassigned: Sequence[Unassigned]) -> RouteMap | None:
-    """The routes from where each shift starts to its last visit, and what nobody visits; None of an empty day."""
+    """The routes from where each shift starts to its last visit, where people are, and what nobody visits; None of an
+    empty day."""
     paths = [(row, _path(row)) for row in rows if row.route.stops]
     waiting = [place_of(item.request) for item in unassigned]
+    seen = [(row, row.position) for row in rows if row.position is not None]
     places = [place for _, path in paths for place in path] + waiting
+    places += [Place(position.lat, position.lon) for _, position in seen]
     if not places:
         return None
     projection = _Projection(places)
@@ -113,6 +141,7 @@ def draw_map(rows: Sequence[BoardRow], unassigned: Sequence[Unassigned]) -> Rout
                 stops=tuple(points[1:]),
             )
         )
+    hues = {route.technician_id: route.hue for route in routes}
     scale_km = _round_length_km(projection.per_metre)
     return RouteMap(
         width=WIDTH,
@@ -120,8 +149,23 @@ def draw_map(rows: Sequence[BoardRow], unassigned: Sequence[Unassigned]) -> Rout
         routes=tuple(routes),
         unassigned=tuple(projection.point(place) for place in waiting),
         waiting=tuple((item.appointment.id, _degrees(place_of(item.request))) for item in unassigned),
+        positions=tuple(
+            _position(row, position, hues.get(row.technician.id, 0), projection) for row, position in seen
+        ),
         scale_width=round(scale_km * 1000 * projection.per_metre, 1),
         scale_km=scale_km,
+    )
+
+
+def _position(row: BoardRow, seen: Position, hue: int, projection: _Projection) -> DrawnPosition:
+    place = Place(seen.lat, seen.lon)
+    return DrawnPosition(
+        technician_id=row.technician.id,
+        name=row.technician.name,
+        hue=hue,
+        place=_degrees(place),
+        point=projection.point(place),
+        seen_s=epoch(seen.recorded_at),
     )
 
 

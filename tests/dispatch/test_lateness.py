@@ -39,6 +39,13 @@ def move_on(world: World, appointment: Appointment, now: datetime, *states: Stat
         progress(world.session, world.settings, appointment, state, SYSTEM, now)
 
 
+def arrives(world: World, appointment: Appointment, at: datetime) -> None:
+    """Its technician set out in time."""
+    assert appointment.scheduled_start is not None
+    move_on(world, appointment, appointment.scheduled_start - timedelta(minutes=10), Status.EN_ROUTE)
+    move_on(world, appointment, at, Status.ON_SITE)
+
+
 def noted(world: World) -> list[tuple[str, str]]:
     query = select(Event).where(Event.type == lateness.LATE).order_by(Event.at, Event.id)
     return [(event.subject_id, (event.after or {})["expected_start"]) for event in world.session.exec(query)]
@@ -52,20 +59,17 @@ def test_who_is_in_time_makes_nobody_late(world: World) -> None:
     technician = world.technician()
     first = visit(world, technician, 9)
     visit(world, technician, 11)
-    move_on(world, first, clock_time(9), Status.EN_ROUTE, Status.ON_SITE)
+    arrives(world, first, clock_time(9))
 
-    assert lateness.notice(world.session, clock_time(9, 50)) == 0
+    assert lateness.notice(world.session, world.settings, clock_time(9, 50)) == 0
     assert noted(world) == []
 
 
 def test_an_overrun_makes_the_next_visit_late_as_soon_as_it_is_known(world: World) -> None:
     technician = world.technician()
     first, second = visit(world, technician, 9), visit(world, technician, 10)
-    move_on(world, first, clock_time(9, 20), Status.EN_ROUTE, Status.ON_SITE)
+    arrives(world, first, clock_time(9, 20))
 
-    count = lateness.notice(world.session, clock_time(9, 20))
-
-    assert count == 1
     assert noted(world) == [(second.id, told(clock_time(10, 30)))]
     row = world.session.exec(select(Notification).where(Notification.kind == Kind.RUNNING_LATE)).one()
     assert (row.appointment_id, row.expected_at) == (second.id, clock_time(10, 30))
@@ -76,14 +80,14 @@ def test_the_same_delay_is_noted_once_and_again_when_it_has_changed_by_more_than
 ) -> None:
     technician = world.technician()
     first, second = visit(world, technician, 9), visit(world, technician, 10)
-    move_on(world, first, clock_time(9, 20), Status.EN_ROUTE, Status.ON_SITE)
+    arrives(world, first, clock_time(9, 20))
 
     counts = [
-        lateness.notice(world.session, clock_time(hour, minute))
-        for hour, minute in ((9, 20), (9, 21), (10, 35), (10, 36), (10, 40))
+        lateness.notice(world.session, world.settings, clock_time(hour, minute))
+        for hour, minute in ((9, 21), (9, 25), (10, 35), (10, 36), (10, 40))
     ]
 
-    assert counts == [1, 0, 0, 1, 0]
+    assert counts == [0, 0, 0, 1, 0]
     assert noted(world)[-1] == (second.id, told(clock_time(10, 46)))
 
 
@@ -92,7 +96,6 @@ def test_a_late_start_of_the_way_is_known_at_once_and_passed_on(world: World) ->
     first, second = visit(world, technician, 9), visit(world, technician, 10)
 
     move_on(world, first, clock_time(9, 10), Status.EN_ROUTE)
-    lateness.notice(world.session, clock_time(9, 10))
 
     assert noted(world) == [
         (first.id, told(clock_time(9, 20))),
@@ -100,10 +103,14 @@ def test_a_late_start_of_the_way_is_known_at_once_and_passed_on(world: World) ->
     ]
 
 
-def test_nobody_is_called_late_before_the_technician_has_set_out(world: World) -> None:
-    visit(world, world.technician(), 9)
+def test_who_has_not_set_out_is_given_ten_minutes_and_then_late_by_the_way_that_is_left(world: World) -> None:
+    first = visit(world, world.technician(), 9)
 
-    assert lateness.notice(world.session, clock_time(9, 30)) == 0
+    counts = [lateness.notice(world.session, world.settings, clock_time(9, minute)) for minute in (0, 1, 2)]
+
+    # It should have left at 8:50.
+    assert counts == [0, 1, 0]
+    assert noted(world) == [(first.id, told(clock_time(9, 11)))]
 
 
 def test_who_says_to_be_late_takes_it_along_before_setting_out(world: World) -> None:
@@ -111,7 +118,7 @@ def test_who_says_to_be_late_takes_it_along_before_setting_out(world: World) -> 
     first, second = visit(world, technician, 9), visit(world, technician, 10)
 
     lateness.tell(world.session, first, 1800, BY, clock_time(8))
-    lateness.notice(world.session, clock_time(8))
+    lateness.notice(world.session, world.settings, clock_time(8))
 
     # Half an hour late at nine, an hour of work, ten minutes of travel.
     assert noted(world) == [(first.id, told(clock_time(9, 30))), (second.id, told(clock_time(10, 40)))]
@@ -122,7 +129,7 @@ def test_what_is_said_once_is_told_and_counted_once(world: World) -> None:
 
     for _ in range(2):
         lateness.tell(world.session, first, 1800, BY, clock_time(8))
-        lateness.notice(world.session, clock_time(8))
+        lateness.notice(world.session, world.settings, clock_time(8))
 
     assert noted(world) == [(first.id, told(clock_time(9, 30)))]
     [row] = world.session.exec(select(Notification).where(Notification.kind == Kind.RUNNING_LATE)).all()
@@ -167,6 +174,6 @@ def test_the_visits_of_others_are_left_alone(world: World) -> None:
     busy, other = world.technician(), world.technician("Bo Plumber")
     first = visit(world, busy, 9)
     visit(world, other, 10)
-    move_on(world, first, clock_time(9, 59), Status.EN_ROUTE, Status.ON_SITE)
+    arrives(world, first, clock_time(9, 59))
 
-    assert lateness.notice(world.session, clock_time(9, 59)) == 0
+    assert lateness.notice(world.session, world.settings, clock_time(9, 59)) == 0

@@ -10,7 +10,8 @@ from api.pages.route_map import draw_map
 from api.pages.timeline import Scale, VisitFacts, draw_timeline
 from api.pages.words import distance, duration, reason_words, remedy_words, told_time
 from dispatch.appointment import Appointment, Status
-from dispatch.day import BoardRow, DayRoute, RouteStop
+from dispatch.board import BoardRow
+from dispatch.day import DayRoute, RouteStop
 from dispatch.places import Place
 from dispatch.shift import WorkingTime
 from dispatch.technician import Engagement, Technician

@@ -3,6 +3,7 @@
 
 import { $ } from "./dom.js";
 import { onChange } from "./live.js";
+import { clock } from "./words.js";
 
 const MARGIN = [24, 24]; // pixels
 
@@ -36,7 +37,7 @@ function show(day, openVisit) {
   if (!day) return;
   for (const route of day.routes) drawRoute(route, openVisit);
   for (const { visit, place } of day.waiting) lost(place).on("click", () => openVisit(visit)).addTo(layer);
-  for (const position of day.positions || []) drawPosition(position);
+  for (const position of day.positions) drawPosition(position);
   const size = day.routes.length + day.waiting.length;
   if (fitted === null && size) {
     fitted = size;
@@ -56,9 +57,9 @@ function drawRoute({ technician, title, hue, places, visits }, openVisit) {
 
 const lost = (place) => L.marker(place, { icon: L.divIcon({ className: "lost-pin", iconSize: [14, 14] }), keyboard: false });
 
-function drawPosition({ place, name, said, hue }) {
+function drawPosition({ place, name, seen, hue }) {
   const label = document.createElement("bdi");
-  label.textContent = `${name}, ${said}`;
+  label.textContent = `${name}, seen at ${clock(seen * 1000)}`;
   const icon = L.divIcon({ className: `position-pin hue-${hue}`, iconSize: [18, 18] });
   L.marker(place, { icon, keyboard: false, pane: "positions" }).bindTooltip(label).addTo(layer);
 }
