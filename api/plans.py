@@ -23,7 +23,7 @@ from api.schemas import (
     absent,
     example,
 )
-from dispatch import replanning
+from dispatch import applying, replanning
 from dispatch.access import actor_of, owned, territory_named
 from dispatch.plan_run import PlanRun, PlanStatus
 from dispatch.replanning import PlanOptions
@@ -147,7 +147,7 @@ def apply(path: PlanPath) -> Response:
     """In groups of moves that share a technician, each whole or, where something changed meanwhile, not at all."""
     session, principal = context.session(), context.principal()
     run = owned(session, principal, PlanRun, path.plan_id, change=True)
-    replanning.apply_plan(session, context.settings(), run, actor_of(principal), context.now())
+    applying.apply_plan(session, context.settings(), run, actor_of(principal), context.now())
     return _answer(run)
 
 

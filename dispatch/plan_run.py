@@ -22,7 +22,7 @@ class PlanStatus(StrEnum):
 class PlanRun(SQLModel, table=True):
     """progress: `elapsed_s`, `fraction`, `iterations`, `cost_cents`, `unserved` while it runs. solution:
     visits in order by shift, with the versions they were computed from. result: the lists and figures of
-    the answer. heartbeat_at: when its process last showed that it lives. attempts: how often a process took it up."""
+    the answer. max_moves: how many visits it may move, see `plan_task`. heartbeat_at: when its process last showed that it lives. attempts: how often a process took it up."""
 
     __tablename__ = "plan_run"
 
@@ -34,6 +34,7 @@ class PlanRun(SQLModel, table=True):
     time_limit_s: float | None = None
     max_work: int | None = None
     seed: int = 0
+    max_moves: int | None = None
     freeze_before: datetime | None = None
     dry_run: bool = False
     requested_by: str = Field(max_length=24)

@@ -37,6 +37,7 @@ from dispatch.organization import Organization
 from dispatch.places import Place, place_of
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
+from dispatch.settling import calm_route
 from dispatch.shift import WorkingTime, instant, local_day, working_times
 from dispatch.technician import (
     Engagement,
@@ -60,7 +61,6 @@ from optimizer import (
     TimeWindow,
     Visit,
     Weights,
-    time_route,
 )
 from optimizer.travel import Geodesic
 from optimizer.travel import Place as Point
@@ -117,6 +117,15 @@ class WorkingDay:
     versions: dict[str, int]
     places: tuple[Place, ...]
     hours: dict[str, WorkingTime]
+
+    @property
+    def stands(self) -> dict[str, tuple[str | None, int]]:
+        """Who has each visit in the calendar, by technician id, and from when; see `settling.Stands`."""
+        ids = {technician.no: technician.id for technician in self.technicians.values()}
+        return {
+            visit_id: (ids.get(block.technician_no), block.work_from)
+            for visit_id, block in self.blocks.items()
+        }
 
 
 def travel_provider(settings: Settings) -> Geodesic:
@@ -794,36 +803,9 @@ def settled(
     visit_ids: Sequence[str],
     asked: Mapping[str, Sequence[TimeWindow]] | None = None,
 ) -> Route:
-    """The times of a sequence of visits in a shift that move as little as may be: whatever stands in the technician's
-    calendar begins no earlier than it stands, if that is possible. asked: other windows for some visits. Raises
-    `Infeasible`."""
-    windows = asked or {}
-    sequence = set(visit_ids)
-    visits = [
-        replace(visit, windows=tuple(windows[visit.id])) if visit.id in windows else visit
-        for visit in day.problem.visits
-        if visit.id in sequence
-    ]
-    shift = next(shift for shift in day.problem.shifts if shift.id == shift_id)
-    free = Problem(tuple(visits), (shift,), day.problem.travel)
-    technician_no = day.technicians[shift.technician].no
-    calm = replace(free, visits=tuple(_no_earlier(day, visit, technician_no) for visit in visits))
-    try:
-        return time_route(calm, shift_id, visit_ids)
-    except Infeasible:
-        return time_route(free, shift_id, visit_ids)
-
-
-def _no_earlier(day: WorkingDay, visit: Visit, technician_no: int | None) -> Visit:
-    block = day.blocks.get(visit.id)
-    if block is None or block.technician_no != technician_no:
-        return visit
-    if visit.pin is not None and visit.pin.start is not None:
-        return visit
-    later = tuple(
-        TimeWindow(max(w.start, block.work_from), w.end) for w in visit.windows if w.end >= block.work_from
-    )
-    return replace(visit, windows=later) if later else visit
+    """The times of a sequence of visits in a shift that move as little as may be, see `settling.calm_route`. asked:
+    other windows for some visits. Raises `Infeasible`."""
+    return calm_route(day.problem, day.stands, shift_id, visit_ids, asked)
 
 
 def with_visit(

@@ -118,6 +118,13 @@ class Settings(BaseSettings):
         le=3_660,
         description="Days after which decisions about technicians are forgotten, once a review of them is answered.",
     )
+    plan_input_days: int = Field(
+        30,
+        ge=1,
+        le=3_660,
+        description="Days after which what a plan was given is dropped; until then `dispatch plan replay` solves it "
+        "again.",
+    )
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), description="Networks, comma-separated, that webhooks may reach although they are private."
     )

@@ -21,6 +21,7 @@ from dispatch.offer_round import OfferRound
 from dispatch.organization import Organization
 from dispatch.outbox import Notification
 from dispatch.pay import FormerPay
+from dispatch.plan_input import PlanInput
 from dispatch.plan_run import PlanRun
 from dispatch.position import Position
 from dispatch.promise import Promise
@@ -58,6 +59,7 @@ TABLES = (
     Offer,
     OfferRound,
     Organization,
+    PlanInput,
     PlanRun,
     Position,
     Promise,

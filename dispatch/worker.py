@@ -24,6 +24,7 @@ from dispatch import (
     lateness,
     notifying,
     outbox,
+    plan_input,
     replanning,
     review,
 )
@@ -45,7 +46,7 @@ def utc_now() -> datetime:
 def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
     """Does once whatever is due: offers that leave, expire or go on to the next, employees' visits to be released,
     holds that expired, windows that passed with nobody, visits that will be late, idempotency records past their day,
-    what was told and decided long ago, answers to offers that teach the chance of the next."""
+    what was told, decided and planned from long ago, answers to offers that teach the chance of the next."""
     done = automatic.run(engine, settings, now)
     with transaction(engine) as session:
         released = holds.expire_due(session, settings, now)
@@ -55,6 +56,7 @@ def run_due(engine: Engine, settings: Settings, now: datetime) -> None:
         idempotency.forget_expired(session, now)
         outbox.forget_told(session, now - timedelta(days=settings.outbox_days))
         review.forget_decided(session, now - timedelta(days=settings.decision_days))
+        plan_input.forget_inputs(session, now - timedelta(days=settings.plan_input_days))
     trained = acceptance_training.train_due(engine, now)
     if done:
         log.info("offers", **done)

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from dispatch import booking, offering, placing, replanning
+from dispatch import applying, booking, offering, placing, replanning
 from dispatch.appointment import Appointment, Status
 from dispatch.calendar import CalendarBlock, epoch
 from dispatch.events import Event
@@ -87,7 +87,7 @@ def test_a_visit_stays_where_it_is_if_the_shift_that_was_to_take_it_is_gone(
     with visits_kept(world.session, bo, None, NOW):
         world.session.delete(world.session.exec(select(Shift).where(Shift.technician_no == bo.no)).one())
 
-    replanning.apply_plan(world.session, world.settings, run, DISPATCHER, NOW)
+    applying.apply_plan(world.session, world.settings, run, DISPATCHER, NOW)
 
     appointment = world.appointment(job)
     assert (appointment.status, appointment.technician_no) == (Status.SCHEDULED, ada.no)
@@ -160,12 +160,12 @@ def test_a_visit_cancelled_while_a_plan_is_applied_stays_cancelled(world: World,
         meanwhile = other.get_one(Appointment, job.appointment.id)
         booking.cancel(other, world.settings, meanwhile, DISPATCHER, NOW)
 
-    applied = replanning._apply(
+    applied = applying.apply_solution(
         world.session, world.settings, world.territory, TOMORROW, fresh, solution, DISPATCHER, NOW
     )
     world.session.commit()
 
-    assert applied == set()
+    assert applied.technicians == set()
     assert world.appointment(job).status is Status.CANCELLED
     assert world.session.exec(select(CalendarBlock)).all() == []
 
@@ -186,12 +186,12 @@ def test_a_visit_booked_while_a_plan_is_applied_stays_as_booked(world: World, en
         asked = other.get_one(Technician, bo.no)
         offering.send_direct(other, world.settings, meanwhile, asked, offering.Terms(), DISPATCHER, NOW)
 
-    applied = replanning._apply(
+    applied = applying.apply_solution(
         world.session, world.settings, world.territory, TOMORROW, fresh, solution, DISPATCHER, NOW
     )
     world.session.commit()
 
-    assert applied == set()
+    assert applied.technicians == set()
     assert world.appointment(job).technician_no == bo.no
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 import optimizer
-from dispatch import booking, offering, placing, replanning
+from dispatch import applying, booking, offering, placing, replanning
 from dispatch.appointment import Appointment, Status
 from dispatch.calendar import CalendarBlock
 from dispatch.database import open_engine
@@ -102,11 +102,11 @@ def test_a_dry_run_writes_nothing_until_it_is_applied(world: World, engine: Engi
     assert world.appointment(job).status is Status.UNASSIGNED
     assert world.session.exec(select(CalendarBlock)).all() == []
 
-    replanning.apply_plan(world.session, world.settings, run, DISPATCHER, NOW)
+    applying.apply_plan(world.session, world.settings, run, DISPATCHER, NOW)
 
     assert world.appointment(job).status is Status.SCHEDULED
     with pytest.raises(InvalidState):
-        replanning.apply_plan(world.session, world.settings, run, DISPATCHER, NOW)
+        applying.apply_plan(world.session, world.settings, run, DISPATCHER, NOW)
 
 
 def test_people_beat_the_optimizer_and_only_their_group_is_skipped(world: World, engine: Engine) -> None:
@@ -119,7 +119,7 @@ def test_people_beat_the_optimizer_and_only_their_group_is_skipped(world: World,
     late.appointment.move(Status.SCHEDULED)
     world.session.flush()
 
-    replanning.apply_plan(world.session, world.settings, run, DISPATCHER, NOW)
+    applying.apply_plan(world.session, world.settings, run, DISPATCHER, NOW)
 
     assert world.appointment(west).status is Status.SCHEDULED
     assert world.appointment(east).status is Status.UNASSIGNED
@@ -133,7 +133,7 @@ def test_an_appointment_that_was_cancelled_meanwhile_stays_cancelled(world: Worl
     run = executed(world, engine, PlanOptions(max_work=100, dry_run=True))
     booking.cancel(world.session, world.settings, job.appointment, DISPATCHER, NOW)
 
-    replanning.apply_plan(world.session, world.settings, run, DISPATCHER, NOW)
+    applying.apply_plan(world.session, world.settings, run, DISPATCHER, NOW)
 
     assert world.appointment(job).status is Status.CANCELLED
     assert [item["appointment_id"] for item in result(run)["skipped_stale"]] == [job.appointment.id]
