@@ -104,7 +104,7 @@ def rank(
     found = [one for one in candidates(session, settings, job, window) if one.no in people]
     calendars = calendars_of(session, job.appointment.organization_id)
     (obstacles,) = calendars.obstacles(session, settings, job, [[window]], zone)
-    why = {id_: reason for reason in obstacles.reasons(obstacles.fitting()) for id_ in reason.technicians}
+    why = obstacles.each(obstacles.fitting())
     able = {candidate.no for candidate in found}
     reasons = {no: why.get(id_, NOT_WORKING) for no, id_ in people.items() if no not in able}
     helps = () if found else _of(obstacles.would_fit_if(), set(people.values()))

@@ -32,6 +32,7 @@ from dispatch.planning import (
     WorkingDay,
     asked_visit,
     declined_by,
+    narrowed,
     range_of,
     travel_provider,
 )
@@ -232,13 +233,22 @@ class Calendars:
         with self._lock, _apart(session) as reading:
             dates = _dates([window])
             self._read(reading, settings, dates)
-            best: dict[int, Opening] = {}
-            for day, asked in self._parts(reading, settings, job, [window], dates):
-                for opening in day.everywhere(asked):
-                    known = best.get(opening.technician_no)
-                    if known is None or opening.rank < known.rank:
-                        best[opening.technician_no] = opening
-            return list(best.values())
+            return _best_of_each(self._parts(reading, settings, job, [window], dates))
+
+    def survey(
+        self, session: Session, settings: Settings, job: Job, window: Window, zone: ZoneInfo
+    ) -> tuple[list[Opening], Obstacles]:
+        """As `by_technician`, and of the same moment what keeps the visit out of the shifts that touch the local day of
+        the window, as `obstacles`."""
+        with self._lock, _apart(session) as reading:
+            range_ = range_of([window], zone)
+            own_dates = _dates([window])
+            dates = sorted({*own_dates, *_dates([range_])})
+            self._read(reading, settings, dates)
+            asked = self._asked(reading, settings, job, [window])
+            own, without = self._without(settings, job, dates)
+            best = _best_of_each(self._each(asked, own, without, own_dates))
+            return best, _obstacles(self._touching(range_, own, without), asked)
 
     def as_read(self, technician: Technician, shift_id: str) -> WorkingDay | None:
         """What was read when the shift was, if the technician's calendar, which the caller has locked, is still the
@@ -279,7 +289,12 @@ class Calendars:
     ) -> Iterator[tuple["_Day", _Asked]]:
         """The days to ask, and what to ask them. In whose calendar the visit stands is asked without it, apart."""
         asked = self._asked(session, settings, job, windows)
-        own, without = self._without(session, settings, job, dates)
+        own, without = self._without(settings, job, dates)
+        return self._each(asked, own, without, dates)
+
+    def _each(
+        self, asked: _Asked, own: int | None, without: "_Day", dates: Sequence[date]
+    ) -> Iterator[tuple["_Day", _Asked]]:
         if own is not None:
             yield without, asked
             excluded = asked.visit.excluded | {self._technician_ids[own]}
@@ -295,17 +310,21 @@ class Calendars:
         at, ways = ground_points([Point(job.place.lat, job.place.lon)]), travel_provider(settings).ways
         return _Asked(visit, at, instants[:, 0].copy(), instants[:, 1].copy(), ways)
 
-    def _without(
-        self, session: Session, settings: Settings, job: Job, dates: Sequence[date]
-    ) -> tuple[int | None, _Day]:
+    def _without(self, settings: Settings, job: Job, dates: Sequence[date]) -> tuple[int | None, _Day]:
         """In whose calendar the visit stands, by number, and the shifts of that calendar on these days without it."""
         own = job.appointment.technician_no
         if own is None or own not in self._technician_ids:
             return None, _NOBODY
-        read = self._reader(session, settings, dates, [own])
-        read.keep(except_=[job.appointment.id])
-        day, without = read.day(), _Day()
-        without.put(day, [shift for on in dates for shift in _beginning(day, on)])
+        without = _Day()
+        for on in dates:
+            for shift_id in self._days[on].shifts.get(own, ()):
+                read = self._days[on].source[shift_id]
+                technician = read.technicians[self._technician_ids[own]]
+                left = replace(read, plan=_less(read.plan, shift_id, job.appointment.id))
+                hours = read.hours[shift_id]
+                whole = (hours.starts_at, hours.ends_at)
+                day = narrowed(settings, left, shift_id, technician, job, [whole])
+                without.enter(day, day.problem.shifts)
         return own, without
 
     def obstacles(
@@ -325,7 +344,7 @@ class Calendars:
         with self._lock, _apart(session) as reading:
             self._read(reading, settings, dates)
             asked = self._asked(reading, settings, job, [window for windows in days for window in windows])
-            own, without = self._without(reading, settings, job, dates)
+            own, without = self._without(settings, job, dates)
             ends = np.cumsum([len(windows) for windows in days])
             opens, closes = np.split(asked.opens, ends), np.split(asked.closes, ends)
             return [
@@ -483,6 +502,13 @@ def _beginning(day: WorkingDay, at: date) -> list[Shift]:
     return [shift for shift in day.problem.shifts if day.hours[shift.id].starts_at.date() == at]
 
 
+def _less(plan: Plan, shift_id: str, visit_id: str) -> Plan:
+    """The route of one shift, without a visit."""
+    routes = [route for route in plan.routes if route.shift == shift_id]
+    stops = [tuple(stop for stop in route.stops if stop.visit != visit_id) for route in routes]
+    return Plan(tuple(replace(r, stops=left) for r, left in zip(routes, stops, strict=True) if left), ())
+
+
 def _obstacles(shifts: Sequence[_Standing], asked: _Asked) -> Obstacles:
     together = StandingRoutes.of([(shift.routes, shift.shift_id) for shift in shifts])
     return together.obstacles(asked.visit, asked.at, asked.opens, asked.closes, asked.ways)
@@ -497,6 +523,17 @@ def _cheapest(parts: Iterable[tuple[_Day, _Asked]]) -> list[Opening]:
             if known is None or opening.rank < known.rank:
                 best[opening.window] = opening
     return [best[window] for window in sorted(best)]
+
+
+def _best_of_each(parts: Iterable[tuple[_Day, _Asked]]) -> list[Opening]:
+    """For each technician who can keep one of the windows."""
+    best: dict[int, Opening] = {}
+    for day, asked in parts:
+        for opening in day.everywhere(asked):
+            known = best.get(opening.technician_no)
+            if known is None or opening.rank < known.rank:
+                best[opening.technician_no] = opening
+    return list(best.values())
 
 
 def _likely(

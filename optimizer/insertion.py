@@ -378,7 +378,11 @@ class Obstacles:
         return np.asarray((node >= 0).any(axis=1), np.bool_)
 
     def reasons(self, fitting: Set[str]) -> tuple[Reason, ...]:
-        """Why nobody but the technicians in `fitting` can: one reason each, that of the shift that comes
+        """Why nobody but the technicians in `fitting` can: those of `each` that say the same as one."""
+        return (*self._nobody_there(), *grouped(self.each(fitting).values()))
+
+    def each(self, fitting: Set[str]) -> dict[str, Reason]:
+        """Why each technician who has a shift here and is not in `fitting` cannot: that of the shift that comes
         closest."""
         hurdles = self._hurdles()
         first = np.argmax(np.array([hurdle.bars for hurdle in hurdles]), axis=0)
@@ -389,8 +393,7 @@ class Obstacles:
             known = closest.get(work.technician)
             if work.technician not in fitting and (known is None or nearness[shift] > nearness[known]):
                 closest[work.technician] = shift
-        told = (self._told(shift, hurdles[first[shift]]) for shift in closest.values())
-        return (*self._nobody_there(), *grouped(told))
+        return {id_: self._told(shift, hurdles[first[shift]]) for id_, shift in closest.items()}
 
     def _told(self, shift: int, hurdle: Hurdle) -> Reason:
         rule = int(self.question.broken[shift])
