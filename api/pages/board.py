@@ -121,14 +121,14 @@ def _facts(session: Session, found: Board) -> dict[str, VisitFacts]:
     appointments += [item.appointment for item in found.unassigned]
     by_request = {appointment.service_request_id: appointment.id for appointment in appointments}
     query = (
-        select(
-            ServiceRequest.id, Service.name, Service.buffer_before_s, Service.duration_s, Customer.name
-        )
+        select(ServiceRequest.id, Service, Customer.name)
         .join(Service, col(Service.id) == ServiceRequest.service_id)
         .join(Customer, col(Customer.id) == ServiceRequest.customer_id)
         .where(col(ServiceRequest.id).in_(list(by_request)))
     )
     return {
-        by_request[request_id]: VisitFacts(service, customer, buffer_before_s, duration_s)
-        for request_id, service, buffer_before_s, duration_s, customer in session.exec(query)
+        by_request[request_id]: VisitFacts(
+            service.name, customer, service.buffer_before_s, service.duration_s
+        )
+        for request_id, service, customer in session.exec(query)
     }

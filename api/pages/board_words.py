@@ -113,9 +113,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def waiting(
-    session: Session, found: Board, facts: Mapping[str, VisitFacts], zone: ZoneInfo
-) -> list[Waiting]:
+def waiting(session: Session, found: Board, facts: Mapping[str, VisitFacts], zone: ZoneInfo) -> list[Waiting]:
     """The most urgent first."""
     names = {row.technician.id: row.technician.name for row in found.rows}
     would_fill = would_fill_if_of(session, [item.appointment for item in found.unassigned])

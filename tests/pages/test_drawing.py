@@ -55,13 +55,13 @@ def row(*stops: RouteStop, shift: tuple[float, float] | None = (9, 17)) -> Board
 
 
 def facts(*stops: RouteStop, buffer_before_s: int = 0) -> dict[str, VisitFacts]:
-    return {each.appointment.id: VisitFacts("Leak", "Cy", buffer_before_s) for each in stops}
+    return {each.appointment.id: VisitFacts("Leak", "Cy", buffer_before_s, 1800) for each in stops}
 
 
 def test_visits_and_travel_are_drawn_to_scale() -> None:
     visit = stop(0, 13, (12, 14))
 
-    timeline = draw_timeline([row(visit)], facts(visit), NEW_YORK, date(2027, 3, 2), hour(11))
+    timeline = draw_timeline([row(visit)], facts(visit), {}, NEW_YORK, date(2027, 3, 2), hour(11))
 
     (drawn,) = timeline.lanes[0].visits
     assert drawn.bar is not None
@@ -78,7 +78,7 @@ def test_travel_ends_before_the_buffer_at_the_door() -> None:
     visit = stop(0, 13, (12, 14))
 
     timeline = draw_timeline(
-        [row(visit)], facts(visit, buffer_before_s=900), NEW_YORK, date(2027, 3, 2), hour(30)
+        [row(visit)], facts(visit, buffer_before_s=900), {}, NEW_YORK, date(2027, 3, 2), hour(30)
     )
 
     leg = timeline.lanes[0].visits[0].leg
@@ -90,13 +90,13 @@ def test_travel_ends_before_the_buffer_at_the_door() -> None:
 def test_windows_that_overlap_or_touch_are_drawn_on_tracks_of_their_own() -> None:
     visits = [stop(0, 9.5, (9, 11)), stop(1, 10.5, (10, 12)), stop(2, 11.5, (11, 13)), stop(3, 13, (13, 15))]
 
-    timeline = draw_timeline([row(*visits)], facts(*visits), NEW_YORK, date(2027, 3, 2), hour(0))
+    timeline = draw_timeline([row(*visits)], facts(*visits), {}, NEW_YORK, date(2027, 3, 2), hour(0))
 
     assert [drawn.track for drawn in timeline.lanes[0].visits] == [0, 1, 2, 0]
 
 
 def test_who_neither_works_nor_has_visits_is_named_apart() -> None:
-    timeline = draw_timeline([row(shift=None)], {}, NEW_YORK, date(2027, 3, 2), hour(12))
+    timeline = draw_timeline([row(shift=None)], {}, {}, NEW_YORK, date(2027, 3, 2), hour(12))
 
     assert timeline.lanes == ()
     assert timeline.absent == ("Ana",)
@@ -104,7 +104,7 @@ def test_who_neither_works_nor_has_visits_is_named_apart() -> None:
 
 
 def test_a_shift_that_began_the_day_before_does_not_stretch_the_day() -> None:
-    timeline = draw_timeline([row(shift=(-2, 6))], {}, NEW_YORK, date(2027, 3, 2), hour(1))
+    timeline = draw_timeline([row(shift=(-2, 6))], {}, {}, NEW_YORK, date(2027, 3, 2), hour(1))
 
     assert [tick.label for tick in timeline.ticks] == ["00:00", "01:00", "02:00", "03:00", "04:00", "05:00"]
 
@@ -120,7 +120,7 @@ def test_the_hour_that_spring_skips_has_no_tick() -> None:
 def test_ticks_are_full_hours_where_the_zone_is_half_an_hour_off() -> None:
     visit = stop(0, 13, (12, 14))
 
-    timeline = draw_timeline([row(visit)], facts(visit), KOLKATA, date(2027, 3, 3), hour(0))
+    timeline = draw_timeline([row(visit)], facts(visit), {}, KOLKATA, date(2027, 3, 3), hour(0))
 
     assert {tick.label[-3:] for tick in timeline.ticks} == {":00"}
 

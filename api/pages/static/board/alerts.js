@@ -7,7 +7,7 @@ import { closeSheet, openSheet } from "./sheet.js";
 
 // repair: as the board names it. item: what it is about.
 export async function offerRepair(repair, item) {
-  const title = item.querySelector("strong").textContent.trim();
+  const title = item.querySelector(".kind").textContent;
   openSheet(title, make("p", { className: "asking" }, "Working out what would help …"), { kept: item.querySelector("button"), label: "Repair" });
   try {
     const { data } = await call("POST", "/v1/repairs", { body: { ...repair, dry_run: true } });

@@ -87,7 +87,7 @@ class MoveForm {
   tell(told) {
     this.told.replaceChildren(shown(told, this.visit.id));
     if (told.state === "known") this.mustForce(told.price.violations.length > 0);
-    this.send.disabled = told.state !== "known";
+    this.send.disabled = told.state !== "known" || !told.price.extra_cost;
   }
 
   mustForce(must) {

@@ -2,7 +2,7 @@
 
 import { appointment, call, isAborted } from "./api.js";
 import { make } from "./dom.js";
-import { nameOf, technicianName } from "./visits.js";
+import { nameOf } from "./visits.js";
 import { clock, cost, counted, iso, reason, span, travel } from "./words.js";
 
 const PAUSE_MS = 140;
@@ -49,26 +49,28 @@ export class Price {
 // Its parts in words: what it adds, what forbids it, which promises it breaks, who else is touched.
 export function parts(price, visitId) {
   return {
-    sum: `${capital(travel(price.extra_travel_s))}, ${cost(price.extra_cost)}`,
-    violations: price.violations.map((each) => withNames(each)),
-    broken: price.promises_broken.map(broken),
-    moved: price.moved.filter((each) => each.appointment_id !== visitId).map(moved),
+    sum: price.extra_cost ? `${capital(travel(price.extra_travel_s))}, ${cost(price.extra_cost)}` : "This cannot be, not even by force",
+    violations: price.violations.map(violation),
+    broken: price.promises_broken.map((each) => broken(each, visitId)),
+    moved: price.moved.map(moved),
   };
 }
 
 const capital = (said) => said.charAt(0).toUpperCase() + said.slice(1);
 
-function withNames(each) {
-  const names = (each.technicians || []).map(technicianName);
-  return names.length === 1 ? `${names[0]}: ${reason(each)}` : reason(each);
+// Of the visit's own technician nobody has to be named again.
+function violation(each) {
+  return each.appointment_id ? `${nameOf(each.appointment_id)}: ${reason(each)}` : reason(each);
 }
 
-const broken = (each) => `The promise of ${nameOf(each.appointment_id)}${each.arrival_window ? `, ${span(each.arrival_window)},` : ""} breaks.`;
+function broken(each, visitId) {
+  const whose = each.appointment_id === visitId ? "Its own promise" : `The promise of ${nameOf(each.appointment_id)}`;
+  return `${whose}, ${span(each.arrival_window)}, breaks.`;
+}
 
-function moved(each) {
-  const name = nameOf(each.appointment_id);
-  if (!each.technician_id) return `${name} loses its technician.`;
-  return `${name} moves to ${clock(each.scheduled_start)} with ${technicianName(each.technician_id)}.`;
+function moved({ appointment_id: id, before, after, lost_technician: isLost }) {
+  if (isLost) return `${nameOf(id)} loses its technician.`;
+  return `${nameOf(id)} moves from ${clock(before.scheduled_start)} to ${clock(after.scheduled_start)}.`;
 }
 
 // All of it in a line, to be read aloud.
