@@ -26,6 +26,7 @@ from api.offers import offers
 from api.openapi import INFO, OPENAPI_VERSION, SECURITY_SCHEMES, Problem, completed
 from api.operations import operations
 from api.optimization import optimization
+from api.overrides import overrides
 from api.own_data import own
 from api.plans import plans
 from api.policy import content_policy
@@ -57,6 +58,7 @@ RESOURCES = (
     service_requests,
     slots,
     appointments,
+    overrides,
     visits,
     offers,
     decisions,

@@ -67,6 +67,11 @@ def session() -> Session:
     return cast(Session, g.session)
 
 
+def only_read() -> None:
+    """What follows changes nothing: the session, unless it is open already, waits for no writer and may not write."""
+    g.read_only = True
+
+
 def after_commit(work: Callable[[], None]) -> None:
     """Run `work` once the request's transaction stands: wake the poller, hand a task to a worker. Give it ids: rows are
     let go by then."""

@@ -217,7 +217,8 @@ class DayReader:
     technician_nos: only these; by default all that the organization has engaged and not suspended. leaving_from: nobody
     who has not begun leaves earlier. briefly: of the visits that stand only what decides how they may move is read at
     once, the rest when it is looked at. lock: their calendars until the transaction ends. given_s: work by technician
-    number, over which hours are to be fair; without, they are not spread.
+    number, over which hours are to be fair; without, they are not spread. times: working times by technician number, in
+    place of those that were said.
     """
 
     def __init__(
@@ -232,6 +233,7 @@ class DayReader:
         briefly: bool = False,
         lock: bool = False,
         given_s: Mapping[int, int] | None = None,
+        times: dict[int, list[WorkingTime]] | None = None,
     ) -> None:
         self._session, self._settings, self._organization_id = session, settings, organization_id
         self._fairness_cents = settings.fairness_cents_per_h2 if given_s is not None else 0
@@ -242,7 +244,8 @@ class DayReader:
             technician.no: technician.id for technician, _ in self._people if technician.no is not None
         }
         self._given_s = _beyond_least(given_s or {}, self._technician_ids)
-        self._times = working_times(session, [technician for technician, _ in self._people], *range_)
+        people = [technician for technician, _ in self._people]
+        self._times = working_times(session, people, *range_) if times is None else times
         begin, end = _hull(self._times, range_)
         self._blocks = blocks_between(session, list(self._times), epoch(begin), epoch(end))
         self._briefly = briefly
@@ -516,11 +519,14 @@ def load_standing(
     windows: Iterable[Window] = (),
     technician_nos: Collection[int] | None = None,
     lock: bool = False,
+    times: dict[int, list[WorkingTime]] | None = None,
 ) -> WorkingDay:
     """The calendars of a range with everything kept: visits stay with their technician and order and may move in time
     inside what was promised and agreed. `asking` is one more visit, to be tried in `windows`; where it stands in a
-    calendar already, it counts as removed. lock: the calendars until the transaction ends."""
-    reader = DayReader(session, settings, organization_id, range_, technician_nos, briefly=True, lock=lock)
+    calendar already, it counts as removed. lock: the calendars until the transaction ends. times: see `DayReader`."""
+    reader = DayReader(
+        session, settings, organization_id, range_, technician_nos, briefly=True, lock=lock, times=times
+    )
     reader.keep(except_=[asking.appointment.id] if asking else [])
     if asking is not None:
         reader.add(asking, merged(windows))

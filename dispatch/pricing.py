@@ -4,8 +4,9 @@ Beside another organization's visit travel is told rounded (`calendar.discreet`)
 exact sum would tell the exact way.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dispatch.calendar import discreet
 from dispatch.standing import Opening
@@ -31,6 +32,9 @@ class Change:
     @property
     def cents(self) -> int:
         return cents(self.ticks)
+
+
+NO_CHANGE = Change()
 
 
 def travel_ticks(shift: Shift, weights: Weights, travel_s: int, travel_m: int) -> int:
@@ -63,7 +67,7 @@ def change_between(problem: Problem, before: Plan, after: Plan, foreign: Collect
     nothing. foreign: the visits of other organizations."""
     first, second = (PreparedRoutes(problem, plan).routes.row for plan in (before, after))
     beside = [_beside(plan, foreign) for plan in (before, after)]
-    total = Change()
+    total = NO_CHANGE
     for row, shift in enumerate(problem.shifts):
         exact = Change(
             *(int(second[name][row]) - int(first[name][row]) for name in ("travel_s", "travel_m", "cost"))
@@ -73,15 +77,14 @@ def change_between(problem: Problem, before: Plan, after: Plan, foreign: Collect
     return total
 
 
-def _beside(plan: Plan, foreign: Collection[str]) -> dict[str, set[tuple[str | None, str | None]]]:
+Leg = tuple[str | None, str | None]
+"""The visits at its ends; None for where the shift begins and ends."""
+
+
+def _beside(plan: Plan, foreign: Collection[str]) -> dict[str, set[Leg]]:
     """By shift, the legs that lead to or from another organization's visit."""
     return {route.shift: set(_legs([stop.visit for stop in route.stops], foreign)) for route in plan.routes}
 
 
-def _legs(visit_ids: list[str], foreign: Collection[str]) -> Iterable[tuple[str | None, str | None]]:
-    ends = [None, *visit_ids, None]
-    return (
-        leg
-        for leg in zip(ends, ends[1:], strict=False)
-        if foreign and (leg[0] in foreign or leg[1] in foreign)
-    )
+def _legs(visit_ids: list[str], foreign: Collection[str]) -> Iterator[Leg]:
+    return (leg for leg in pairwise([None, *visit_ids, None]) if leg[0] in foreign or leg[1] in foreign)
