@@ -146,8 +146,8 @@ def worker(solves: int, parent: int | None) -> None:
     running.run(parent)
 
 
-@main.command()
-@click.option("--organization", "slug", required=True, metavar="SLUG")
+@main.group(invoke_without_command=True)
+@click.option("--organization", "slug", metavar="SLUG", help="Whose day; needed to plan one.")
 @click.option("--territory", "name", metavar="NAME", help="Needed where there are several.")
 @click.option(
     "--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="In the territory's zone; by default tomorrow."
@@ -160,25 +160,40 @@ def worker(solves: int, parent: int | None) -> None:
     help="Repeatable.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--max-moves",
+    type=click.IntRange(0),
+    metavar="VISITS",
+    help="At most so many visits that stand in calendars get another technician or start.",
+)
 @click.option("--dry-run", is_flag=True, help="Apply nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The whole answer, for programs.")
+@click.pass_context
 def plan(
-    slug: str,
+    ctx: click.Context,
+    slug: str | None,
     name: str | None,
     day: datetime | None,
     time_limit_s: float | None,
     max_work: int | None,
     seed: int,
+    max_moves: int | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Plan a territory's day and promise its visits their windows."""
+    """Plan a territory's day and promise its visits their windows; or do with a plan what a command below says."""
     from dispatch.replanning import PlanOptions, request_plan
 
+    if ctx.invoked_subcommand is not None:
+        return
+    if slug is None:
+        raise click.UsageError("say whose day to plan: --organization SLUG")
     with _session() as session:
         territory = _territory_named(session, slug, name)
         local_today = utc_now().astimezone(ZoneInfo(territory.time_zone)).date()
-        options = PlanOptions(time_limit_s=time_limit_s, max_work=max_work, seed=seed, dry_run=dry_run)
+        options = PlanOptions(
+            time_limit_s=time_limit_s, max_work=max_work, seed=seed, dry_run=dry_run, max_moves=max_moves
+        )
         date_ = day.date() if day is not None else local_today + timedelta(days=1)
         run_id = request_plan(session, territory, date_, options, Actor("dispatcher"), utc_now()).id
     run = _run_with_progress(run_id)
@@ -188,6 +203,21 @@ def plan(
         click.echo(json.dumps({"id": run.id, **(run.result or {})}, indent=2))
     else:
         _out.print(_plan_table(run))
+
+
+@plan.command("replay")
+@click.argument("plan_id")
+def plan_replay(plan_id: str) -> None:
+    """Solve again what the plan PLAN_ID was given, and tell whether the same plan comes of it; 1 if not."""
+    from api.plan_replay import parts
+    from dispatch.plan_input import replay
+
+    with _session() as session:
+        found = replay(session, load_settings(), plan_id)
+    for part in parts(plan_id, found):
+        _out.print(part)
+    if found.differences:
+        raise click.exceptions.Exit(1)
 
 
 def _territory_named(session: Session, slug: str, name: str | None) -> Territory:
@@ -217,6 +247,7 @@ def _run_with_progress(run_id: str) -> PlanRun:
 def _plan_table(run: PlanRun) -> Table:
     result = run.result or {}
     table = Table("plan of", f"{run.day:%a %d %b %Y}", title_justify="left")
+    table.add_row("id", run.id)
     for kind in ("assigned", "moved", "kept", "unassigned", "skipped_stale"):
         table.add_row(kind.replace("_", " "), str(len(result.get(kind, []))))
     figures = result.get("kpis", {})
