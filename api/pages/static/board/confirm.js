@@ -29,6 +29,7 @@ class MoveForm {
     this.pin = check("Pin it: plans leave it with this technician", { name: "pin", checked: true });
     this.phone = check("Accepted by phone: no offer is sent", { name: "accepted_by_phone" });
     this.force = check("Force it, although it breaks what is said above", { name: "force" });
+    this.force.classList.add("force");
     this.force.hidden = true;
     this.send = make("button", { type: "submit", className: "button", disabled: true }, visit.technician ? "Move it" : "Assign it");
     this.price = new Price(visit.id, (told) => this.tell(told));
@@ -37,12 +38,12 @@ class MoveForm {
       { method: "dialog", noValidate: true, on: { submit: (event) => this.submit(event) } },
       this.summary(),
       this.told,
-      this.problems,
       this.window(),
       field("Why", this.reason, "It is kept with the visit."),
       this.pin,
       laneKind(wish.technician) === "employee" ? null : this.phone,
       this.force,
+      this.problems,
       make("div", { className: "actions" }, this.send, button("Leave it", () => answer(""))),
     );
   }

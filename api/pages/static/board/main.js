@@ -30,6 +30,7 @@ function enliven(part) {
     button.append(...opens.childNodes);
     opens.replaceWith(button);
   }
+  for (const item of matching(part, ".waiting > [data-visit]")) item.classList.add("carried");
   for (const repair of matching(part, "[data-repair]")) repair.hidden = false;
 }
 
@@ -117,6 +118,7 @@ function zoomed(event) {
   const middle = (scroller.scrollLeft + scroller.clientWidth / 2) / scroller.scrollWidth;
   zoom = Math.max(0, Math.min(ZOOMS.length - 1, zoom + (way === "in" ? 1 : -1)));
   scroller.style.setProperty("--zoom", ZOOMS[zoom]);
+  scroller.classList.toggle("zoomed", zoom > 0);
   scroller.scrollLeft = middle * scroller.scrollWidth - scroller.clientWidth / 2;
 }
 

@@ -131,7 +131,8 @@ function drag(down, first, source, visit, done) {
   const geometry = new Geometry();
   const move = new Move(visit, geometry, false);
   inHand = move;
-  document.documentElement.classList.add("dragging");
+  const shield = make("div", { className: "shield" }); // so that nothing beneath is looked for or lit up meanwhile
+  document.body.append(shield);
   window.getSelection()?.removeAllRanges();
   const grip = visit.starts === null ? 12 : down.clientX - source.querySelector(".bar").getBoundingClientRect().left;
   const pointer = { x: first.clientX, y: first.clientY };
@@ -151,9 +152,10 @@ function drag(down, first, source, visit, done) {
   move.stop = () => {
     cancelAnimationFrame(frameId);
     watch.abort();
-    document.documentElement.classList.remove("dragging");
+    shield.remove();
   };
   document.addEventListener("pointermove", (event) => Object.assign(pointer, { x: event.clientX, y: event.clientY }), { signal });
+  shield.addEventListener("wheel", (event) => scroller.scrollBy(event.deltaX, event.deltaY), { passive: true });
   document.addEventListener("pointercancel", cancel, { signal });
   document.addEventListener("keydown", (event) => event.key === "Escape" && cancel(), { signal });
   document.addEventListener(

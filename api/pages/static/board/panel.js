@@ -101,10 +101,12 @@ async function offerCandidates(id, mine) {
   if (open !== mine || !box) return;
   if (found instanceof Refused) return box.querySelector(".asking").replaceWith(make("p", {}, found.message));
   const { data } = found;
-  const able = data.items.filter((each) => each.feasible);
-  const others = data.items.filter((each) => !each.feasible);
+  const { technician } = visitOf(id);
+  const rest = data.items.filter((each) => each.technician_id !== technician);
+  const able = rest.filter((each) => each.feasible);
+  const others = rest.filter((each) => !each.feasible);
   box.querySelector(".asking").replaceWith(
-    able.length ? make("ol", { className: "candidates" }, able.map((each) => make("li", {}, choice(id, each)))) : make("p", {}, "Nobody, as things stand."),
+    able.length ? make("ol", { className: "candidates" }, able.map((each) => make("li", {}, choice(id, each)))) : make("p", {}, technician ? "Nobody else, as things stand." : "Nobody, as things stand."),
     others.length ? make("details", {}, make("summary", {}, `${others.length} could take it only by force`), make("ul", { className: "candidates" }, others.map((each) => make("li", {}, choice(id, each), reasons(each))))) : "",
   );
 }

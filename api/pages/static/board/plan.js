@@ -4,29 +4,31 @@ import { Refused, board, call } from "./api.js";
 import { $, alertBox, busy, button, check, field, make, say } from "./dom.js";
 import { refresh } from "./live.js";
 import { closeSheet, openSheet } from "./sheet.js";
-import { nameOf, technicianName, visit as visitOf } from "./visits.js";
+import { nameOf, technicianName } from "./visits.js";
 import { clock, counted, reason } from "./words.js";
 
 const LOOK_EVERY_MS = 700;
 const LIMITS_S = [5, 10, 30, 60];
 const USUAL_S = 10;
+const MOST_MOVES = [5, 10, 25, 50];
 const RUNNING = ["queued", "running"];
 
 let timer;
 
 export function openPlan() {
   const limit = make("select", { name: "limit" }, LIMITS_S.map((seconds) => make("option", { value: seconds, selected: seconds === USUAL_S }, `${seconds} seconds`)));
+  const moves = make("select", { name: "moves" }, make("option", { value: "" }, "As many as it takes"), MOST_MOVES.map((count) => make("option", { value: count }, `At most ${count}`)));
   const problems = make("div", {});
   const act = (event) => {
     event.preventDefault();
-    busy(form, () => start(Number(limit.value), problems));
+    busy(form, () => start(Number(limit.value), moves.value ? Number(moves.value) : undefined, problems));
   };
   const form = make(
     "form",
     { on: { submit: act } },
     make("p", {}, "The optimizer looks for a better plan of this day. Nothing changes until you have seen what it would move."),
     problems,
-    field("Think for at most", limit),
+    make("div", { className: "pair" }, field("Think for at most", limit), field("Visits it may move", moves)),
     make("div", { className: "actions" }, make("button", { type: "submit", className: "button" }, "Work it out"), button("Leave it", closeSheet)),
   );
   open("Plan this day", form);
@@ -36,10 +38,10 @@ function open(title, content, onClose) {
   openSheet(title, content, { kept: $("plan-day"), label: "Plan", onClose });
 }
 
-async function start(seconds, problems) {
+async function start(seconds, mostMoves, problems) {
   try {
     const { territory, date } = board();
-    const { data } = await call("POST", "/v1/plans", { body: { territory_id: territory, date, time_limit_s: seconds, dry_run: true } });
+    const { data } = await call("POST", "/v1/plans", { body: { territory_id: territory, date, time_limit_s: seconds, max_moves: mostMoves, dry_run: true } });
     watch(data);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -87,13 +89,11 @@ const told = (error) => {
 
 const place = (each) => `${clock(each.scheduled_start)}, ${technicianName(each.technician_id)}`;
 
-function before(id) {
-  const visit = visitOf(id);
-  return visit?.technician ? ` · now ${clock(visit.starts * 1000)}, ${technicianName(visit.technician)}` : "";
-}
+const stood = ({ before }) => (before ? ` · now ${place(before)}` : "");
 
 function line(each) {
-  const words = [make("strong", {}, nameOf(each.appointment_id)), make("br"), `to ${place(each)}`, make("span", { className: "hint" }, before(each.appointment_id))];
+  const to = each.technician_id ? `to ${place(each)}` : "to nobody";
+  const words = [make("strong", {}, nameOf(each.appointment_id)), make("br"), to, make("span", { className: "hint" }, stood(each))];
   return make("li", {}, make("label", { className: "check" }, make("input", { type: "checkbox", name: "visit", value: each.appointment_id, checked: true }), make("span", {}, words)));
 }
 
@@ -109,7 +109,9 @@ function left(items) {
 
 function differences(run) {
   const { moved = [], assigned = [], kept = [], unassigned = [] } = run;
-  const count = moved.length + assigned.length;
+  const lost = unassigned.filter((each) => each.before);
+  const waiting = unassigned.filter((each) => !each.before);
+  const count = moved.length + assigned.length + lost.length;
   const problems = make("div", {});
   const all = check("All of it", { checked: true, on: { change: (event) => boxes().forEach((box) => (box.checked = event.target.checked)) } });
   const boxes = () => [...form.querySelectorAll("input[name=visit]")];
@@ -125,7 +127,8 @@ function differences(run) {
     count ? all : null,
     list("Moved", moved),
     list("Assigned", assigned),
-    left(unassigned),
+    list("Loses its technician", lost),
+    left(waiting),
     make("div", { className: "actions sticky" }, count ? make("button", { type: "submit", className: "button" }, "Apply what is ticked") : null, button(count ? "Apply nothing" : "Close", closeSheet)),
   );
   open("What the plan would change", form);
@@ -136,8 +139,11 @@ async function apply(run, appointmentIds, problems) {
   try {
     const { data } = await call("POST", `/v1/plans/${run.id}/apply`, { body: { appointment_ids: appointmentIds } });
     const stale = (data.skipped_stale || []).length;
+    const along = (data.went_along || []).length;
     closeSheet();
-    say(stale ? `Applied, but for ${counted(stale, "visit")} that changed meanwhile.` : "The plan is applied.");
+    const said = [stale ? `Applied, but for ${counted(stale, "visit")} that changed meanwhile.` : "The plan is applied."];
+    if (along) said.push(`${counted(along, "visit")} went along, by the same technicians.`);
+    say(said.join(" "));
     await refresh();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;

@@ -60,7 +60,7 @@ const km = (metres) => (metres < 950 ? `${Math.round(metres / 10) * 10} m` : `${
 // A reason's sentence, with its figure where it counts one.
 export function reason(each) {
   const said = each.detail
-    .replace(/\((seconds|metres) ([^)]*)\)/, (_, unit, rest) => (each.by == null ? "" : `(${unit === "seconds" ? length(each.by) : km(each.by)} ${rest})`))
+    .replace(/\((seconds|metres)( [^)]*)?\)/, (_, unit, rest = "") => (each.by == null ? "" : `(${unit === "seconds" ? length(each.by) : km(each.by)}${rest})`))
     .replaceAll("_", " ")
     .trim();
   const sentence = said.charAt(0).toUpperCase() + said.slice(1);
