@@ -18,10 +18,10 @@ let inHand = null;
 export const isMoving = () => inHand !== null;
 
 class Move {
-  constructor(visit, geometry, announces) {
+  constructor(visit, geometry) {
     this.visit = visit;
     this.geometry = geometry;
-    this.announces = announces;
+    this.announces = false; // with keys: where it is and what that costs is read aloud
     this.price = new Price(visit.id, (told) => this.tell(told));
     this.tip = make("div", { className: "tip" });
     this.label = make("p", { className: "ghost-label" });
@@ -129,7 +129,7 @@ function arm(down, source, visit, done) {
 
 function drag(down, first, source, visit, done) {
   const geometry = new Geometry();
-  const move = new Move(visit, geometry, false);
+  const move = new Move(visit, geometry);
   inHand = move;
   const shield = make("div", { className: "shield" }); // so that nothing beneath is looked for or lit up meanwhile
   document.body.append(shield);
@@ -193,16 +193,17 @@ function scrollNear(scroller, frame, pointer, geometry) {
 export function takeUp(visit, first, done) {
   if (inHand || !$("lanes")) return;
   const geometry = new Geometry();
-  const move = new Move(visit, geometry, true);
+  const move = new Move(visit, geometry);
   inHand = move;
   const back = document.activeElement;
   const watch = new AbortController();
   move.stop = () => watch.abort();
   document.addEventListener("keydown", (event) => keyed(event, move, back, done), { capture: true, signal: watch.signal });
-  say(`${visit.name} picked up. Left and right move it by five minutes, with Shift by an hour, up and down to another technician. Enter drops it, Escape puts it back.`);
   const begins = first.start ?? geometry.begins;
   move.to(Math.max(0, geometry.indexOf(first.technician)), visit.starts === null ? snapped(begins) : begins);
   bringIntoView(move);
+  move.announces = true;
+  say(`${visit.name} picked up. Left and right move it by five minutes, with Shift by an hour, up and down to another technician. Enter drops it, Escape puts it back.`);
 }
 
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };

@@ -19,24 +19,28 @@ let open = null;
 export async function openPanel(id, kept) {
   const visit = visitOf(id);
   if (!visit) return;
-  open = { id, kept: kept || document.activeElement, version: null };
+  open = { id, kept: kept || document.activeElement, version: null, turn: 0 };
   openSheet(visit.name, make("p", { className: "asking" }, "Loading …"), { kept: open.kept, label: "Visit", onClose: () => (open = null) });
   await load(id);
 }
 
+// Of two that run at once, the later one counts.
 async function load(id) {
   const mine = open;
+  mine.turn += 1;
+  const { turn } = mine;
+  const isOver = () => open !== mine || mine.turn !== turn;
   try {
     const found = await read(id);
-    if (open !== mine) return;
+    if (isOver()) return;
     mine.version = found.visit.version;
     const isInside = $("sheet").contains(document.activeElement);
     $("sheet").querySelector(".body").replaceChildren(...show(id, found));
     if (isInside && !$("sheet").contains(document.activeElement)) $("sheet-title").focus();
-    if (MOVABLE.includes(found.visit.status)) await offerCandidates(id, mine);
+    if (MOVABLE.includes(found.visit.status)) await offerCandidates(id, isOver);
   } catch (error) {
-    if (!(error instanceof Refused) || open !== mine) throw error;
-    $("sheet").querySelector(".body").replaceChildren(alertBox(error.message));
+    if (!(error instanceof Refused)) throw error;
+    if (!isOver()) $("sheet").querySelector(".body").replaceChildren(alertBox(error.message));
   }
 }
 
@@ -92,13 +96,13 @@ function facts({ visit, request }) {
   return make("dl", { className: "rows" }, rows.filter(Boolean).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
 
-async function offerCandidates(id, mine) {
+async function offerCandidates(id, isOver) {
   const found = await call("GET", appointment(id, "/candidates")).catch((error) => {
     if (!(error instanceof Refused)) throw error;
     return error;
   });
+  if (isOver()) return;
   const box = $("candidates");
-  if (open !== mine || !box) return;
   if (found instanceof Refused) return box.querySelector(".asking").replaceWith(make("p", {}, found.message));
   const { data } = found;
   const { technician } = visitOf(id);
