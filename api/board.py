@@ -12,7 +12,7 @@ from api import context
 from api.appointments import window_of
 from api.auth import allow
 from api.openapi import resource
-from api.reasons import reasons_told
+from api.reasons import reasons_out
 from api.render import answer
 from api.schemas import Answer, Day, Instant, PlaceOut, Query, ReasonOut, Reference, Window, absent
 from api.streaming import MEDIA_TYPE, Look, Version, streams_of
@@ -201,8 +201,8 @@ class UnassignedVisit(Answer):
             customer_confirmed=item.appointment.customer_confirmed_at is not None,
             version=item.appointment.version,
             offer=_offer(shown, item.appointment.id, technician_ids),
-            reasons=reasons_told(item.reasons),
-            would_fit_if=reasons_told(item.would_fit_if),
+            reasons=reasons_out(item.reasons),
+            would_fit_if=reasons_out(item.would_fit_if),
             fits=item.fits,
             would_fill_if=would_fill_if,
         )

@@ -15,11 +15,7 @@ Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_
 
 def reasons_out(reasons: Iterable[Reason]) -> list[ReasonOut]:
     """To the organization with the technicians whom they concern, to others without."""
-    return reasons_told(reasons, names=context.principal().role in ("dispatcher", "integration"))
-
-
-def reasons_told(reasons: Iterable[Reason], *, names: bool = True) -> list[ReasonOut]:
-    """names: with the technicians whom they concern. It knows no request, so that a stream may say them too."""
+    names = context.principal().role in ("dispatcher", "integration")
     return [
         ReasonOut(
             code=reason.code,
