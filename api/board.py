@@ -2,17 +2,22 @@
 
 import hashlib
 import json
+from collections import OrderedDict
+from datetime import datetime
+from threading import Lock
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from flask import Response, current_app
 from pydantic import Field
+from sqlalchemy import Engine
 from sqlmodel import Session
 
 from api import context
 from api.appointments import window_of
 from api.auth import allow
 from api.openapi import resource
-from api.reasons import reasons_out
+from api.reasons import named_reasons
 from api.render import answer
 from api.schemas import Answer, Day, Instant, PlaceOut, Query, ReasonOut, Reference, Window, absent
 from api.streaming import MEDIA_TYPE, Look, Version, streams_of
@@ -28,6 +33,7 @@ from dispatch.offer import OfferStatus
 from dispatch.offer_round import would_fill_if_of
 from dispatch.places import place_of
 from dispatch.service_request import Priority
+from dispatch.settings import Settings
 from dispatch.technician import Duty, Kind
 from dispatch.territory import Territory
 
@@ -201,8 +207,8 @@ class UnassignedVisit(Answer):
             customer_confirmed=item.appointment.customer_confirmed_at is not None,
             version=item.appointment.version,
             offer=_offer(shown, item.appointment.id, technician_ids),
-            reasons=reasons_out(item.reasons),
-            would_fit_if=reasons_out(item.would_fit_if),
+            reasons=named_reasons(item.reasons),
+            would_fit_if=named_reasons(item.would_fit_if),
             fits=item.fits,
             would_fill_if=would_fill_if,
         )
@@ -283,8 +289,7 @@ def follow(query: BoardQuery) -> Response:
 
 
 def _look(installed: context.Installation, territory_id: str, on: Day) -> Look:
-    """Looks with a session of its own, which it gives back. What is told is a digest of the board, so that what changes
-    elsewhere is no news."""
+    """Looks with a session of its own, which it gives back."""
 
     def look(seen: Version | None) -> tuple[Version, str | None]:
         now = installed.clock()
@@ -295,9 +300,48 @@ def _look(installed: context.Installation, territory_id: str, on: Day) -> Look:
             version = boards.board_version(session, territory, on, now)
             if version == seen:
                 return version, None
-            shown = boards.board(session, installed.settings, territory, on, now)
-            content = BoardOut.of(session, territory, on, shown).model_dump_json()
-        digest = hashlib.sha256(content.encode()).hexdigest()[:32]
+            digest = _digests(installed.engine).of(session, installed.settings, territory, on, now, version)
         return version, json.dumps({"version": digest})
 
     return look
+
+
+class Digests:
+    """Of boards that are followed, so that many who follow one have it made once. What is told is a digest of the
+    board, so that what changes elsewhere is no news."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._known: OrderedDict[tuple[str, Day], tuple[Version, str]] = OrderedDict()
+
+    def of(
+        self,
+        session: Session,
+        settings: Settings,
+        territory: Territory,
+        on: Day,
+        now: datetime,
+        version: Version,
+    ) -> str:
+        """version: what the board depends on, as the session has just read it."""
+        with self._lock:
+            known = self._known.get((territory.id, on))
+            if known is not None and known[0] == version:
+                return known[1]
+            shown = boards.board(session, settings, territory, on, now)
+            content = BoardOut.of(session, territory, on, shown).model_dump_json()
+            digest = hashlib.sha256(content.encode()).hexdigest()[:32]
+            self._known[territory.id, on] = version, digest
+            self._known.move_to_end((territory.id, on))
+            while len(self._known) > MOST_FOLLOWED:
+                self._known.popitem(last=False)
+            return digest
+
+
+MOST_FOLLOWED = 100
+"""Boards, by a process at a time; more are made anew for each who follows."""
+_followed: WeakKeyDictionary[Engine, Digests] = WeakKeyDictionary()
+
+
+def _digests(engine: Engine) -> Digests:
+    return _followed.setdefault(engine, Digests())

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, func, or_, select
@@ -27,6 +27,8 @@ from optimizer import Reason
 
 AROUND_OTHERS = timedelta(minutes=30)
 """So long before and after another organization's visit nobody of ours sees where its technician is."""
+POSITIONS_LAST_S = 5
+"""Where people are is news no more often."""
 VIEW_LASTS_S = 30
 """What follows from the clock alone (expected times, alerts, how old a position is) is looked at again after that."""
 
@@ -254,8 +256,12 @@ def board_version(session: Session, territory: Territory, day: date, now: dateti
         Appointment.organization_id == organization_id,
         col(Appointment.scheduled_start).between(begins, ends),
     )
+    lately = datetime.fromtimestamp(int(now.timestamp()) // POSITIONS_LAST_S * POSITIONS_LAST_S, UTC)
     latest = select(func.max(Position.id)).where(
-        Position.technician_no == Technician.no, engaged, col(Position.recorded_at) > now - FRESH_POSITION
+        Position.technician_no == Technician.no,
+        engaged,
+        col(Position.recorded_at) > now - FRESH_POSITION,
+        col(Position.received_at) <= lately,
     )
     return (
         int(now.timestamp()) // VIEW_LASTS_S,

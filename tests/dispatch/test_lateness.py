@@ -68,6 +68,7 @@ def test_who_is_in_time_makes_nobody_late(world: World) -> None:
 def test_an_overrun_makes_the_next_visit_late_as_soon_as_it_is_known(world: World) -> None:
     technician = world.technician()
     first, second = visit(world, technician, 9), visit(world, technician, 10)
+    second.window_end = clock_time(10, 10)
     arrives(world, first, clock_time(9, 20))
 
     assert noted(world) == [(second.id, told(clock_time(10, 30)))]
