@@ -31,6 +31,7 @@ from api.own_data import own
 from api.plans import plans
 from api.policy import content_policy
 from api.promises import promises
+from api.repairs import repairs
 from api.reviews import reviews
 from api.schemas import NoBody
 from api.service_requests import service_requests
@@ -66,6 +67,7 @@ RESOURCES = (
     own,
     board,
     plans,
+    repairs,
     promises,
     tracking,
     optimization,

@@ -26,7 +26,7 @@ from dispatch.review import Review
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
 from dispatch.slots import slot_request
-from dispatch.technician import Technician, require_approved, technician_by_id
+from dispatch.technician import Engagement, EngagementStatus, Technician, require_approved, technician_by_id
 from dispatch.territory import Territory
 
 STAFF = ("dispatcher", "integration")
@@ -148,6 +148,28 @@ def territory_named(session: Session, principal: Principal, territory_id: str) -
         return owned(session, principal, Territory, territory_id)
     except NotFound as error:
         raise UnknownReference("territory_id") from error
+
+
+def technician_named(session: Session, principal: Principal, technician_id: str) -> Technician:
+    """A technician that a body of a dispatcher's names, whom the organization lets work. Raises `UnknownReference`."""
+    query = (
+        select(Technician)
+        .join(Engagement, col(Engagement.technician_no) == Technician.no)
+        .where(Technician.id == technician_id, Engagement.organization_id == principal.organization_id)
+        .where(Engagement.status == EngagementStatus.ACTIVE)
+    )
+    found = session.exec(query).first()
+    if found is None:
+        raise UnknownReference("technician_id")
+    return found
+
+
+def appointment_named(session: Session, principal: Principal, appointment_id: str) -> Appointment:
+    """An appointment that a body of a dispatcher's names. Raises `UnknownReference`."""
+    found = session.get(Appointment, appointment_id)
+    if found is None or found.organization_id != principal.organization_id:
+        raise UnknownReference("appointment_id")
+    return found
 
 
 def working_technician(

@@ -19,14 +19,14 @@ from dispatch.errors import InvalidState, UnknownReference
 from dispatch.events import Actor, record
 from dispatch.explaining import holders, note_moves
 from dispatch.placing import note_retimed
-from dispatch.plan_result import CHANGES, changes_of, promisable, technicians_of, visits_of, with_stale
+from dispatch.plan_result import changes_of, promisable, technicians_of, visits_of, with_stale
 from dispatch.plan_run import PlanRun, PlanStatus
 from dispatch.plan_task import exchanging, moves_of
 from dispatch.planning import Job, WorkingDay, load_for_plan, settled, write_plan
 from dispatch.promise import PromiseKind
 from dispatch.settings import Settings
 from dispatch.territory import Territory
-from optimizer import Infeasible, Plan
+from optimizer import Infeasible
 
 
 def apply_plan(
@@ -71,13 +71,20 @@ def apply_now(
     """As `apply_plan`, of a run with its solution and result, on the day as just read."""
     assert run.solution is not None
     assert run.result is not None
-    left = [
-        group for group in _planned_groups(run.result) if not group <= set(run.solution.get("tried", ()))
-    ]
+    left = [group for group in _planned_groups(run.result) if not group <= set(run.solution.get("tried", ()))]
     chosen = left if appointment_ids is None else _of_visits(run.result, left, set(appointment_ids))
     wanted = None if appointment_ids is None else {member for group in chosen for member in group}
     outcome = apply_solution(
-        session, settings, territory, run.day, fresh, run.solution, by, now, only=wanted, max_moves=run.max_moves
+        session,
+        settings,
+        territory,
+        run.day,
+        fresh,
+        run.solution,
+        by,
+        now,
+        only=wanted,
+        max_moves=run.max_moves,
     )
     tried = {member for group in chosen for member in group} | outcome.technicians
     run.solution = run.solution | {
@@ -197,7 +204,7 @@ class _Applying:
         self.applied.moves += moves
 
     def give_up_stranded(self) -> None:
-        """What stands with somebody who does not work then any more, and is given to nobody else, stands with nobody."""
+        """What stands with somebody who does not work then any more, and is given to nobody, stands with nobody."""
         for visit_id in _stranded(self.day, self.routes):
             appointment = self.day.jobs[visit_id].appointment
             if appointment.version == self.solution["appointments"].get(visit_id):
@@ -239,9 +246,7 @@ class _Applying:
         if not appointment.is_promised:
             zone = ZoneInfo(self.territory.time_zone)
             window = promisable(job, zone, self.date, appointment.scheduled_start)
-            promise(
-                self.session, self.settings, appointment, window, PromiseKind.GIVEN, self.by, self.now
-            )
+            promise(self.session, self.settings, appointment, window, PromiseKind.GIVEN, self.by, self.now)
         self.session.add(appointment)
         after = {"arrival_window": window_fields(promised_window(appointment))}
         self._record(appointment, "appointment.scheduled", after=after)

@@ -1,5 +1,5 @@
-"""Windows that a plan may not promise: only freelancers could keep them, and by what their answers have taught it is not
-likely enough that one of them accepts. The same chance withholds a slot from a customer (`dispatch.likelihood`)."""
+"""Windows that a plan may not promise: only freelancers could keep them, and by what their answers have taught it is
+not likely enough that one of them accepts. The same chance withholds a slot from a customer (`dispatch.likelihood`)."""
 
 from dataclasses import replace
 from datetime import date, datetime
@@ -57,9 +57,7 @@ def without_unlikely(day: WorkingDay, plan: Plan, likelihood: Likelihood, date_:
 def _is_to_be_promised(day: WorkingDay, visit_id: str) -> bool:
     """New to the calendars, and nothing promised."""
     return (
-        visit_id in day.jobs
-        and visit_id not in day.blocks
-        and not day.jobs[visit_id].appointment.is_promised
+        visit_id in day.jobs and visit_id not in day.blocks and not day.jobs[visit_id].appointment.is_promised
     )
 
 

@@ -5,6 +5,7 @@ visit: a dispatcher who answers a review reads it too.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session
@@ -14,9 +15,23 @@ from dispatch.decision import Outcome, note
 from dispatch.planning import WorkingDay
 from optimizer import Plan, Stop
 
-TAKEN = {"code": "plan", "detail": "The plan of the day costs less with this visit elsewhere."}
-DROPPED = {"code": "plan", "detail": "The plan of the day found nobody who can keep it."}
-GIVEN = {"code": "plan", "detail": "Of all who could come, the plan of the day costs least so."}
+Fact = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is told of a visit that was taken and given to another, that was left with nobody, and that was given."""
+
+    taken: Fact
+    dropped: Fact
+    given: Fact
+
+
+OF_A_PLAN = Facts(
+    taken={"code": "plan", "detail": "The plan of the day costs less with this visit elsewhere."},
+    dropped={"code": "plan", "detail": "The plan of the day found nobody who can keep it."},
+    given={"code": "plan", "detail": "Of all who could come, the plan of the day costs least so."},
+)
 
 
 def holders(day: WorkingDay) -> dict[str, int]:
@@ -31,6 +46,7 @@ def note_moves(
     plan: Plan,
     visit_ids: Collection[str],
     now: datetime,
+    facts: Facts = OF_A_PLAN,
 ) -> None:
     """Of the visits that the plan could give to somebody else. plan: what was written, for some technicians. before:
     see `holders`."""
@@ -41,8 +57,8 @@ def note_moves(
         to, stop = given.get(visit_id, (None, None))
         if to == holder:
             continue
-        _note(session, day, visit_id, holder, Outcome.UNASSIGNED, TAKEN if stop else DROPPED, now)
-        _note(session, day, visit_id, to, Outcome.ASSIGNED, _given(stop) if stop else GIVEN, now)
+        _note(session, day, visit_id, holder, Outcome.UNASSIGNED, facts.taken if stop else facts.dropped, now)
+        _note(session, day, visit_id, to, Outcome.ASSIGNED, _given(facts.given, stop), now)
 
 
 def _note(
@@ -51,7 +67,7 @@ def _note(
     visit_id: str,
     technician_id: str | None,
     outcome: Outcome,
-    fact: Mapping[str, object],
+    fact: Fact,
     now: datetime,
 ) -> None:
     """About nobody, and about employees, there is nothing to tell."""
@@ -63,6 +79,8 @@ def _note(
     note(session, organization_id, visit_id, no, outcome, [fact], now)
 
 
-def _given(stop: Stop) -> dict[str, object]:
+def _given(fact: Fact, stop: Stop | None) -> Fact:
+    if stop is None:
+        return fact
     travel_s, travel_m = discreet(stop.travel_s, stop.travel_m)
-    return GIVEN | {"travel_s": travel_s, "travel_m": travel_m}
+    return {**fact, "travel_s": travel_s, "travel_m": travel_m}

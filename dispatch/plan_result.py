@@ -48,7 +48,9 @@ def result_of(
             if stop.visit in day.jobs:
                 kind = _kind(stands.get(stop.visit), (route.technician, stop.start))
                 item = _item(day.jobs[stop.visit], route.technician, stop.start, zone, date_)
-                result[kind].append(item | (before_fields(day, stands, stop.visit) if kind == "moved" else {}))
+                result[kind].append(
+                    item | (before_fields(day, stands, stop.visit) if kind == "moved" else {})
+                )
     result["unassigned"] = [
         {
             "appointment_id": unserved.visit,

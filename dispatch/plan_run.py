@@ -22,7 +22,8 @@ class PlanStatus(StrEnum):
 class PlanRun(SQLModel, table=True):
     """progress: `elapsed_s`, `fraction`, `iterations`, `cost_cents`, `unserved` while it runs. solution:
     visits in order by shift, with the versions they were computed from. result: the lists and figures of
-    the answer. max_moves: how many visits it may move, see `plan_task`. heartbeat_at: when its process last showed that it lives. attempts: how often a process took it up."""
+    the answer. max_moves: how many visits it may move, see `plan_task`. heartbeat_at: when its process last showed that
+    it lives. attempts: how often a process took it up."""
 
     __tablename__ = "plan_run"
 

@@ -207,11 +207,11 @@ def _group(task: PlanTask, wish: Plan, movable: frozenset[str], shifts: frozense
     old = [route for route in task.standing.routes if route.shift in shifts]
     new = [route for route in wish.routes if route.shift in shifts]
     visits = {stop.visit for route in (*old, *new) for stop in route.stops} & movable
-    gain = _cents(task.problem, old) - _cents(task.problem, new)
+    gain = cents_of(task.problem, old) - cents_of(task.problem, new)
     return _Group(shifts, tuple(sorted(moves_of(task.stands, visits, new))), gain)
 
 
-def _cents(problem: Problem, routes: Sequence[Route]) -> int:
+def cents_of(problem: Problem, routes: Sequence[Route]) -> int:
     """All terms of the objective, as if nothing else were served: differences are what the whole plan's are."""
     return sum(objective(problem, Plan(tuple(routes), ())).values())
 

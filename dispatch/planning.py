@@ -49,7 +49,6 @@ from dispatch.technician import (
 from dispatch.territory import Territory
 from optimizer import (
     Break,
-    Infeasible,
     Insertion,
     Pin,
     Plan,
@@ -367,11 +366,11 @@ class DayReader:
     ) -> Shift:
         home = place_of(technician)
         on = time.starts_at.astimezone(ZoneInfo(technician.time_zone)).date()
-        absences = [block for block in inside if block.kind is BlockKind.ABSENCE]
+        absences = [(b.busy_from, b.busy_to) for b in inside if b.kind is BlockKind.ABSENCE]
         breaks = [
             Break(TimeWindow(epoch(b.earliest_start), epoch(b.latest_end) - b.duration_s), b.duration_s)
             for b in time.breaks
-        ] + [Break(TimeWindow(b.busy_from, b.busy_from), b.busy_to - b.busy_from) for b in absences]
+        ]
         return Shift(
             id=time.id,
             technician=technician.id,
@@ -380,7 +379,7 @@ class DayReader:
             end_place=self._place(time.end_place or home),
             skills=engagement.effective_skills(stated, on),
             expired=engagement.expired_skills(stated, on),
-            breaks=tuple(sorted(_ahead(breaks, window.start), key=lambda pause: pause.window)),
+            breaks=with_absences(_ahead(breaks, window.start), absences),
             radius_m=technician.max_travel_m,
             cents_per_h=engagement.pay_per_hour_cents or 0,
             cents_per_km=engagement.pay_per_km_cents or 0,
@@ -749,6 +748,20 @@ def _begins_in(block: CalendarBlock, time: WorkingTime) -> bool:
 def _ahead(breaks: Iterable[Break], begin: int) -> list[Break]:
     """Breaks that can still be taken by who begins then."""
     return [pause for pause in breaks if pause.window.end >= begin]
+
+
+def with_absences(breaks: Iterable[Break], absences: Iterable[tuple[int, int]]) -> tuple[Break, ...]:
+    """A shift's breaks with these absences, each from when until when. A break that can be taken neither before nor
+    after an absence is taken in it."""
+    away = list(absences)
+
+    def is_apart(pause: Break) -> bool:
+        return all(
+            pause.window.start + pause.duration_s <= begin or pause.window.end >= end for begin, end in away
+        )
+
+    fixed = [Break(TimeWindow(begin, begin), end - begin) for begin, end in away]
+    return tuple(sorted([*filter(is_apart, breaks), *fixed], key=lambda pause: pause.window))
 
 
 def _stretched(begins: int, ends: int, inside: Sequence[CalendarBlock], taken_until: int) -> TimeWindow:
