@@ -11,7 +11,12 @@ from itertools import pairwise
 from dispatch.calendar import discreet
 from dispatch.standing import Opening
 from optimizer import Plan, Problem, Shift, Weights
-from optimizer.arrays import TICKS_PER_M_AND_CENT_PER_KM, TICKS_PER_S_AND_CENT_PER_H, cents
+from optimizer.arrays import (
+    TICKS_PER_CENT,
+    TICKS_PER_M_AND_CENT_PER_KM,
+    TICKS_PER_S_AND_CENT_PER_H,
+    cents,
+)
 from optimizer.insertion import PreparedRoutes
 
 
@@ -45,10 +50,10 @@ def travel_ticks(shift: Shift, weights: Weights, travel_s: int, travel_m: int) -
 
 
 def rounded(shift: Shift, weights: Weights, exact: Change) -> Change:
-    """As it may be told beside another organization's visit."""
+    """As it may be told beside another organization's visit: travel rounded, and whole cents that follow from it."""
     travel_s, travel_m = discreet(exact.travel_s, exact.travel_m)
     more = travel_ticks(shift, weights, travel_s - exact.travel_s, travel_m - exact.travel_m)
-    return Change(travel_s, travel_m, exact.ticks + more)
+    return Change(travel_s, travel_m, TICKS_PER_CENT * (exact.cents + cents(more)))
 
 
 def told(opening: Opening) -> tuple[int, int]:
@@ -72,7 +77,7 @@ def change_between(problem: Problem, before: Plan, after: Plan, foreign: Collect
         exact = Change(
             *(int(second[name][row]) - int(first[name][row]) for name in ("travel_s", "travel_m", "cost"))
         )
-        is_exact = beside[0].get(shift.id) == beside[1].get(shift.id)
+        is_exact = beside[0].get(shift.id, set()) == beside[1].get(shift.id, set())
         total += exact if is_exact else rounded(shift, problem.weights, exact)
     return total
 
