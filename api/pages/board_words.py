@@ -101,11 +101,11 @@ def figures(found: Board) -> list[tuple[str, str, str]]:
     return [
         ("Planned", f"{kpis['planned']}", f"of {_counted(kpis['visits'], 'visit')}"),
         ("Unassigned", f"{kpis['unassigned']}", "see why" if kpis["unassigned"] else "all placed"),
-        ("Completed", f"{kpis['completed']}", f"{kpis['dispatched']} dispatched so far"),
-        ("Technicians", f"{kpis['technicians_with_visits']}", f"of {on_shift} on shift have visits"),
+        ("Completed", f"{kpis['completed']}", f"{kpis['dispatched']} dispatched"),
+        ("Technicians", f"{kpis['technicians_with_visits']}", f"of {on_shift} on shift"),
         ("Travel", distance(kpis["travel_m"]), duration(kpis["travel_s"])),
-        ("Expected late", f"{kpis['late']}", "past their promised window"),
-        ("Offers open", f"{kpis['offers_pending']}", "waiting for an answer"),
+        ("Expected late", f"{kpis['late']}", "past the window"),
+        ("Offers open", f"{kpis['offers_pending']}", "unanswered"),
     ]
 
 

@@ -6,7 +6,7 @@ Revision: 0016, after 0011
 from alembic import op
 
 revision = "0016"
-down_revision = "0013"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
