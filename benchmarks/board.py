@@ -80,7 +80,9 @@ def _box(page: Page, selector: str) -> FloatRect:
 
 def report(console: Console, page: Page, opened_ms: float, frames: list[float]) -> None:
     """Prints what was measured."""
-    table = Table("technicians", "visits", "opened after ms", "frames", "median ms", "p95 ms", f"under {FRAME_MS} ms")
+    table = Table(
+        "technicians", "visits", "opened after ms", "frames", "median ms", "p95 ms", f"under {FRAME_MS} ms"
+    )
     share = sum(frame < FRAME_MS for frame in frames) / len(frames)
     table.add_row(
         f"{page.locator('.lane').count()}",

@@ -203,7 +203,9 @@ def test_escape_puts_a_visit_that_keys_carry_back(board: Page, world: World) -> 
     assert row(world, 0).version == before
 
 
-def test_arrows_go_from_visit_to_visit_and_one_of_them_is_in_the_order_of_tab(board: Page, world: World) -> None:
+def test_arrows_go_from_visit_to_visit_and_one_of_them_is_in_the_order_of_tab(
+    board: Page, world: World
+) -> None:
     expect(board.locator('.visit[tabindex="0"]')).to_have_count(1)
     first = lane(board, technician_of(world, 0)).locator(".visit").first
     first.focus()
@@ -370,9 +372,7 @@ def test_a_request_by_phone_gets_its_address_its_time_and_its_promise(
     expect(page.locator(".visit", has_text="Kim <b>Lee</b>")).to_be_attached()
     with Session(engine) as session:
         made = session.exec(select(ServiceRequest).where(ServiceRequest.source == Source.PHONE)).all()
-        (visit,) = session.exec(
-            select(Appointment).where(Appointment.service_request_id == made[0].id)
-        ).all()
+        (visit,) = session.exec(select(Appointment).where(Appointment.service_request_id == made[0].id)).all()
     assert [each.notes for each in made] == ["Under the sink."]
     assert visit.window_start is not None
 
@@ -426,7 +426,9 @@ def test_stored_markup_shows_as_text_in_panels_and_prices(board: Page, world: Wo
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_what_opens_on_the_board_is_accessible(browser: Browser, site: str, world: World, scheme: str) -> None:
+def test_what_opens_on_the_board_is_accessible(
+    browser: Browser, site: str, world: World, scheme: str
+) -> None:
     def violations(page: Page) -> str:
         page.wait_for_timeout(200)
         found = Axe().run(page, options=RULES)
@@ -461,7 +463,9 @@ def test_what_opens_on_the_board_is_accessible(browser: Browser, site: str, worl
 
 
 def test_without_javascript_the_board_is_read_as_lists(browser: Browser, site: str, world: World) -> None:
-    page = browser.new_context(java_script_enabled=False, viewport={"width": NARROW, "height": 900}).new_page()
+    page = browser.new_context(
+        java_script_enabled=False, viewport={"width": NARROW, "height": 900}
+    ).new_page()
     sign_in(page, site, world)
 
     lane(page, technician_of(world, 0)).locator(".name").click()
@@ -481,3 +485,36 @@ def test_the_map_shows_routes_and_opens_their_visits(board: Page, world: World) 
     board.locator("#map .stop").first.dispatch_event("click")
 
     expect(board.locator("#sheet-title")).to_contain_text("Leak repair")
+
+
+def test_what_wants_attention_is_repaired_at_a_price_that_is_seen_first(
+    board: Page, world: World, clock: FakeClock
+) -> None:
+    name, to = technician_of(world, 0), other(world, 0)
+    world.move(0, Status.DISPATCHED)
+    clock.advance(hours=2, minutes=15)
+    alert = board.locator("#alerts li").filter(has_text="No-show")
+    expect(alert).to_contain_text("its technician has not come nor set out")
+    expect(alert).to_contain_text(name)
+
+    alert.get_by_role("button", name="What would help").click()
+
+    sheet = board.locator("#sheet")
+    expect(sheet.locator(".sum")).to_contain_text("It touches")
+    expect(sheet.get_by_text(f"now 10:11, {name}")).to_be_visible()
+    assert technician_of(world, 1) == name
+    sheet.get_by_role("button", name="Do it").click()
+    expect(sheet).to_be_hidden()
+    assert technician_of(world, 1) == to
+
+
+def test_who_will_be_late_is_said_in_the_drawing_and_in_words(
+    board: Page, world: World, clock: FakeClock
+) -> None:
+    world.move(0, Status.DISPATCHED, Status.EN_ROUTE, Status.ON_SITE)
+    clock.advance(hours=3, minutes=30)
+
+    expect(drawn(board, world, 1).locator("text")).to_contain_text("late · Leak repair")
+    expect(drawn(board, world, 1).locator("line.late")).to_be_attached()
+    assert "past the promised window" in (drawn(board, world, 1).get_attribute("aria-label") or "")
+    expect(board.locator("#figures")).to_contain_text("Expected late")

@@ -1,5 +1,6 @@
 """What the pages draw and say, without a page."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,12 +8,14 @@ import pytest
 
 from api.pages.languages import language_of
 from api.pages.route_map import draw_map
-from api.pages.timeline import Scale, VisitFacts, draw_timeline
+from api.pages.timeline import PlannedVisit, Scale, Span, VisitFacts, draw_timeline
 from api.pages.words import distance, duration, reason_words, remedy_words, told_time
 from dispatch.appointment import Appointment, Status
 from dispatch.board import BoardRow
 from dispatch.day import DayRoute, RouteStop
+from dispatch.expected import Expected
 from dispatch.places import Place
+from dispatch.position import Position
 from dispatch.shift import WorkingTime
 from dispatch.technician import Engagement, Technician
 from optimizer import Reason
@@ -85,6 +88,57 @@ def test_travel_ends_before_the_buffer_at_the_door() -> None:
     assert leg is not None
     assert leg.x + leg.width == pytest.approx(50 - 3.125)
     assert timeline.now is None
+
+
+def expected(visit: RouteStop, start: float) -> dict[str, Expected]:
+    appointment = visit.appointment
+    assert appointment.scheduled_start is not None
+    late = Expected(appointment.id, "o", 1, hour(start), appointment.scheduled_start, appointment.window_end)
+    return {appointment.id: late}
+
+
+def test_a_delay_is_drawn_to_scale_and_told_by_how_much_it_breaks_the_promise() -> None:
+    visit = stop(0, 13, (12, 14))
+
+    def lateness(start: float) -> PlannedVisit:
+        timeline = draw_timeline(
+            [row(visit)], facts(visit), expected(visit, start), NEW_YORK, date(2027, 3, 2), hour(11)
+        )
+        return timeline.lanes[0].visits[0]
+
+    late, later, as_planned = lateness(14.5), lateness(13.5), lateness(13)
+
+    assert late.late is not None
+    assert (late.late.said, late.late.short) == (
+        "Expected at 14:30, 30 min past the promised window",
+        "30 min late",
+    )
+    assert late.delay == Span(50, 18.75)
+    assert "30 min past the promised window" in late.title
+    assert later.late is not None
+    assert (later.late.said, later.late.breaks_promise) == ("Expected at 13:30", False)
+    assert (as_planned.late, as_planned.delay) == (None, None)
+
+
+def test_absences_are_drawn_over_the_shift() -> None:
+    absent = replace(row(), absences=((hour(11), hour(13)),))
+
+    timeline = draw_timeline([absent], {}, {}, NEW_YORK, date(2027, 3, 2), hour(0))
+
+    assert timeline.lanes[0].absences == (Span(25, 25),)
+
+
+def test_a_map_shows_where_people_are_in_the_colour_of_their_route() -> None:
+    seen = Position(technician_no=1, lat=40.75, lon=-74.0, recorded_at=hour(10), received_at=hour(10))
+    rows = [row(), replace(row(stop(0, 10, (9, 11))), position=seen)]
+
+    drawn = draw_map(rows, [])
+
+    assert drawn is not None
+    (position,) = drawn.positions
+    assert (position.name, position.hue) == ("Ana", drawn.routes[0].hue)
+    assert position.point[1] < drawn.routes[0].stops[0][1], "it is north of the visit"
+    assert drawn.live["positions"][0]["place"] == (40.75, -74.0)
 
 
 def test_windows_that_overlap_or_touch_are_drawn_on_tracks_of_their_own() -> None:

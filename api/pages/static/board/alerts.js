@@ -1,19 +1,58 @@
-// A repair of what needs attention: its price first, then, if it is wanted, the repair.
+// A repair of what wants attention: what it would change and cost first, then, if that is wanted, the repair.
 
 import { Refused, call } from "./api.js";
-import { alertBox, busy, button, make, say } from "./dom.js";
+import { alertBox, busy, button, field, make, say } from "./dom.js";
 import { refresh } from "./live.js";
+import { changes } from "./plan.js";
 import { closeSheet, openSheet } from "./sheet.js";
+import { nameOf } from "./visits.js";
+import { cost, counted, span, travel } from "./words.js";
 
-// repair: as the board names it. item: what it is about.
-export async function offerRepair(repair, item) {
-  const title = item.querySelector(".kind").textContent;
-  openSheet(title, make("p", { className: "asking" }, "Working out what would help …"), { kept: item.querySelector("button"), label: "Repair" });
+// offered: the button that offers it, with the repair as the API takes it.
+export async function offerRepair(offered) {
+  const repair = JSON.parse(offered.dataset.repair);
+  const open = (content) => openSheet(offered.dataset.title, content, { kept: offered, label: "Repair" });
+  open(make("p", { className: "asking" }, "Working out what would help …"));
   try {
     const { data } = await call("POST", "/v1/repairs", { body: { ...repair, dry_run: true } });
-    show(repair, title, data, item);
+    open(proposal(repair, data));
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    openSheet(title, alertBox(error.message), { label: "Repair" });
+    open(alertBox(error.message));
+  }
+}
+
+function proposal(repair, data) {
+  const { moved, assigned, unassigned, promises_broken: broken } = data;
+  const count = moved.length + assigned.length + unassigned.filter((each) => each.before).length;
+  const why = make("input", { type: "text", name: "reason", maxLength: 500, autocomplete: "off" });
+  const problems = make("div", {});
+  const act = (event) => {
+    event.preventDefault();
+    busy(form, () => apply(repair, why.value.trim(), problems));
+  };
+  const form = make(
+    "form",
+    { noValidate: true, on: { submit: act } },
+    make("p", { className: "sum" }, count ? `It touches ${counted(count, "visit")}: ${travel(data.extra_travel_s)}, ${cost(data.extra_cost)}.` : "Nothing better than what stands was found."),
+    broken.map((each) => make("p", { className: "broken" }, make("span", { className: "mark", ariaHidden: "true" }, "! "), `The promise of ${nameOf(each.appointment_id)}, ${span(each.arrival_window)}, breaks.`)),
+    changes(data),
+    problems,
+    field("Why, if it is worth saying", why),
+    make("div", { className: "actions sticky" }, make("button", { type: "submit", className: "button" }, "Do it"), button("Leave it", closeSheet)),
+  );
+  return form;
+}
+
+async function apply(repair, reason, problems) {
+  try {
+    const { data } = await call("POST", "/v1/repairs", { body: reason ? { ...repair, reason } : repair });
+    closeSheet();
+    say(`Done: ${counted(data.moved.length + data.assigned.length, "visit")} moved or assigned.`);
+    await refresh();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    problems.replaceChildren(alertBox(error.message));
+    problems.firstChild.focus();
   }
 }

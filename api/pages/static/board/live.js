@@ -9,11 +9,16 @@ import { drawn, lanes, waiting } from "./visits.js";
 const POLL_S = 30;
 const SELDOM = 4; // with a stream there is little to ask for: the line of now and what time alone changes
 const NOW_EVERY_MS = 20_000;
+const LEAST_GAP_MS = 1_000;
+const REST = 3; // so many times as long as loading took it waits for the next news, so that a busy day does not load all the time
 const PARTS = ["figures", "alerts", "waiting", "absent", "routes"];
 
 let held = 0;
 let changed = false;
 let loading = null;
+let tookMs = 0;
+let loadedAt = -Infinity;
+let nextLoad = null;
 let stream;
 let timer;
 const sources = new Map(); // of lanes, by id, as the server wrote them
@@ -48,10 +53,22 @@ export function refresh() {
   return loading;
 }
 
+// For news: at once, or when it has rested.
+function refreshSoon() {
+  const left = loadedAt + Math.max(LEAST_GAP_MS, REST * tookMs) - performance.now();
+  nextLoad ??= setTimeout(() => {
+    nextLoad = null;
+    refresh();
+  }, Math.max(0, left));
+}
+
 async function loadAll() {
   while (changed && !held) {
     changed = false;
+    const began = performance.now();
     const fresh = await load();
+    loadedAt = performance.now();
+    tookMs = loadedAt - began;
     if (!fresh) return;
     if (held) changed = true;
     else show(fresh);
@@ -183,7 +200,7 @@ function connect() {
   const { territory, date } = board();
   stream = new EventSource(`/v1/board/events?${new URLSearchParams({ territory_id: territory, date })}`);
   stream.addEventListener("open", () => tellLink(true));
-  stream.addEventListener("update", refresh);
+  stream.addEventListener("update", refreshSoon);
   stream.addEventListener("error", () => (stream.readyState === EventSource.CLOSED ? refresh() : tellLink(false)));
 }
 

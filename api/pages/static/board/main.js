@@ -103,7 +103,7 @@ function keyed(event) {
 function clicked(event) {
   const opens = event.target.closest(".visit[data-visit], .opens");
   const repair = event.target.closest("[data-repair]");
-  if (repair) offerRepair(JSON.parse(repair.dataset.repair), repair.closest("li"));
+  if (repair) offerRepair(repair);
   else if (opens) openPanel(opens.closest("[data-visit]").dataset.visit, opens);
 }
 

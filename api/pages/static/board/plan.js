@@ -56,7 +56,7 @@ function watch(run) {
   let isOver = false;
   const abandon = () => {
     clearTimeout(timer);
-    if (!isOver) call("DELETE", `/v1/plans/${run.id}`).catch(told);
+    if (!isOver) call("DELETE", `/v1/plans/${run.id}`).catch(sayRefusal);
   };
   open("Planning", [bar, words, make("div", { className: "actions" }, button("Cancel", closeSheet))], abandon);
   const look = async () => {
@@ -82,7 +82,7 @@ function watch(run) {
   timer = setTimeout(look, LOOK_EVERY_MS);
 }
 
-const told = (error) => {
+const sayRefusal = (error) => {
   if (!(error instanceof Refused)) throw error;
   say(error.message, true);
 };
@@ -91,14 +91,22 @@ const place = (each) => `${clock(each.scheduled_start)}, ${technicianName(each.t
 
 const stood = ({ before }) => (before ? ` · now ${place(before)}` : "");
 
-function line(each) {
+function told(each) {
   const to = each.technician_id ? `to ${place(each)}` : "to nobody";
-  const words = [make("strong", {}, nameOf(each.appointment_id)), make("br"), to, make("span", { className: "hint" }, stood(each))];
-  return make("li", {}, make("label", { className: "check" }, make("input", { type: "checkbox", name: "visit", value: each.appointment_id, checked: true }), make("span", {}, words)));
+  return [make("strong", {}, nameOf(each.appointment_id)), make("br"), to, make("span", { className: "hint" }, stood(each))];
 }
 
-function list(title, items) {
-  return items.length ? make("section", {}, make("h3", {}, `${title} (${items.length})`), make("ul", { className: "differences" }, items.map(line))) : null;
+const ticked = (each) => make("label", { className: "check" }, make("input", { type: "checkbox", name: "visit", value: each.appointment_id, checked: true }), make("span", {}, told(each)));
+
+function list(title, items, line) {
+  return items.length ? make("section", {}, make("h3", {}, `${title} (${items.length})`), make("ul", { className: "differences" }, items.map((each) => make("li", {}, line(each))))) : null;
+}
+
+// What would be otherwise, visit by visit.
+export function changes({ moved = [], assigned = [], unassigned = [] }, line = told) {
+  const lost = unassigned.filter((each) => each.before);
+  const waiting = unassigned.filter((each) => !each.before);
+  return [list("Moved", moved, line), list("Assigned", assigned, line), list("Loses its technician", lost, line), left(waiting)].filter(Boolean);
 }
 
 function left(items) {
@@ -109,9 +117,7 @@ function left(items) {
 
 function differences(run) {
   const { moved = [], assigned = [], kept = [], unassigned = [] } = run;
-  const lost = unassigned.filter((each) => each.before);
-  const waiting = unassigned.filter((each) => !each.before);
-  const count = moved.length + assigned.length + lost.length;
+  const count = moved.length + assigned.length + unassigned.filter((each) => each.before).length;
   const problems = make("div", {});
   const all = check("All of it", { checked: true, on: { change: (event) => boxes().forEach((box) => (box.checked = event.target.checked)) } });
   const boxes = () => [...form.querySelectorAll("input[name=visit]")];
@@ -125,10 +131,7 @@ function differences(run) {
     make("p", {}, count ? `It would move ${counted(moved.length, "visit")}, assign ${counted(assigned.length, "visit")} and keep ${kept.length}.` : "It found nothing better: the day stays as it is."),
     problems,
     count ? all : null,
-    list("Moved", moved),
-    list("Assigned", assigned),
-    list("Loses its technician", lost),
-    left(waiting),
+    changes(run, ticked),
     make("div", { className: "actions sticky" }, count ? make("button", { type: "submit", className: "button" }, "Apply what is ticked") : null, button(count ? "Apply nothing" : "Close", closeSheet)),
   );
   open("What the plan would change", form);
