@@ -28,7 +28,11 @@ STEP_S = 0.012
 COUNT_FRAMES = """() => {
   window.frames_ms = [];
   let before = performance.now();
-  const count = (at) => { window.frames_ms.push(at - before); before = at; window.counting = requestAnimationFrame(count); };
+  const count = (at) => {
+    window.frames_ms.push(at - before);
+    before = at;
+    window.counting = requestAnimationFrame(count);
+  };
   window.counting = requestAnimationFrame(count);
 }"""
 STOP = "() => { cancelAnimationFrame(window.counting); return window.frames_ms.slice(2); }"

@@ -30,7 +30,6 @@ class DrawnRoute:
     """points: all of it, as SVG writes them. places: the start and the stops, in degrees; visits: of the stops."""
 
     technician_id: str
-    name: str
     title: str
     hue: int
     places: tuple[Degrees, ...]
@@ -70,8 +69,6 @@ class RouteMap:
             "routes": [
                 {
                     "technician": route.technician_id,
-                    "name": route.name,
-                    "title": route.title,
                     "hue": route.hue,
                     "places": route.places,
                     "visits": route.visits,
@@ -82,7 +79,6 @@ class RouteMap:
             "positions": [
                 {
                     "technician": position.technician_id,
-                    "name": position.name,
                     "hue": position.hue,
                     "place": position.place,
                     "seen": position.seen_s,
@@ -131,7 +127,6 @@ def draw_map(rows: Sequence[BoardRow], unassigned: Sequence[Unassigned]) -> Rout
         routes.append(
             DrawnRoute(
                 technician_id=row.technician.id,
-                name=row.technician.name,
                 title=f"{row.technician.name}: {len(row.route.stops)} visits",
                 hue=number % HUES,
                 places=tuple(_degrees(place) for place in path),

@@ -5,13 +5,13 @@ import { alertBox, busy, button, field, make, say } from "./dom.js";
 import { refresh } from "./live.js";
 import { changes } from "./plan.js";
 import { closeSheet, openSheet } from "./sheet.js";
-import { nameOf } from "./visits.js";
+import { nameIn, nameOf } from "./visits.js";
 import { cost, counted, span, travel } from "./words.js";
 
 // offered: the button that offers it, with the repair as the API takes it.
 export async function offerRepair(offered) {
   const repair = JSON.parse(offered.dataset.repair);
-  const open = (content) => openSheet(offered.dataset.title, content, { kept: offered, label: "Repair" });
+  const open = (content) => openSheet(titleOf(offered), content, { kept: offered, label: "Repair" });
   open(make("p", { className: "asking" }, "Working out what would help …"));
   try {
     const { data } = await call("POST", "/v1/repairs", { body: { ...repair, dry_run: true } });
@@ -20,6 +20,13 @@ export async function offerRepair(offered) {
     if (!(error instanceof Refused)) throw error;
     open(alertBox(error.message));
   }
+}
+
+function titleOf(offered) {
+  const lane = offered.closest(".lane");
+  if (lane) return `Absent: ${nameIn(lane)}`;
+  const item = offered.closest("li");
+  return [item.querySelector(".kind"), item.querySelector(".opens, .about")].filter(Boolean).map((part) => part.textContent).join(": ");
 }
 
 function proposal(repair, data) {

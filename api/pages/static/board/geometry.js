@@ -2,7 +2,7 @@
 // pixels from the upper left corner of #lanes; instants milliseconds, snapped to `STEP_MS`.
 
 import { $ } from "./dom.js";
-import { lanes } from "./visits.js";
+import { lanes, nameIn } from "./visits.js";
 
 export const STEP_MS = 5 * 60_000;
 
@@ -12,7 +12,7 @@ export class Geometry {
     this.scroller = timeline;
     this.begins = Number(timeline.dataset.begins) * 1000;
     this.ends = Number(timeline.dataset.ends) * 1000;
-    this.lanes = lanes().map((element) => ({ id: element.dataset.technician, name: element.dataset.name, kind: element.dataset.kind, element, top: element.offsetTop }));
+    this.lanes = lanes().map((element) => ({ id: element.dataset.technician, name: nameIn(element), kind: element.dataset.kind, element, top: element.offsetTop }));
     const origin = $("lanes").getBoundingClientRect();
     const day = this.lanes[0].element.querySelector(".day").getBoundingClientRect();
     this.left = day.left - origin.left;

@@ -9,14 +9,14 @@ import { followPointer, isMoving } from "./move.js";
 import { carry, openPanel } from "./panel.js";
 import { openPlan } from "./plan.js";
 import { openRequest } from "./request.js";
-import { drawn, lanes } from "./visits.js";
+import { drawn, lanes, nameIn } from "./visits.js";
 
 // What the server wrote is plain; by script its visits can be reached and opened.
 function enliven(part) {
   for (const day of matching(part, ".day")) {
     day.removeAttribute("aria-hidden");
     day.setAttribute("role", "group");
-    day.setAttribute("aria-label", `Visits of ${day.closest(".lane").dataset.name}`);
+    day.setAttribute("aria-label", `Visits of ${nameIn(day.closest(".lane"))}`);
   }
   for (const visit of matching(part, ".visit[data-visit]")) {
     visit.setAttribute("role", "button");

@@ -3,7 +3,8 @@
 
 import { $ } from "./dom.js";
 import { onChange } from "./live.js";
-import { clock } from "./words.js";
+import { technicianName } from "./visits.js";
+import { clock, counted } from "./words.js";
 
 const MARGIN = [24, 24]; // pixels
 
@@ -45,9 +46,9 @@ function show(day, openVisit) {
   }
 }
 
-function drawRoute({ technician, title, hue, places, visits }, openVisit) {
+function drawRoute({ technician, hue, places, visits }, openVisit) {
   const name = document.createElement("bdi");
-  name.textContent = title;
+  name.textContent = `${technicianName(technician)}: ${counted(visits.length, "visit")}`;
   const className = `route hue-${hue} of-${technician}`;
   L.polyline(places, { className, weight: 2.5, smoothFactor: 1.5 }).bindTooltip(name, { sticky: true }).addTo(layer);
   places.slice(1).forEach((place, number) => {
@@ -57,9 +58,9 @@ function drawRoute({ technician, title, hue, places, visits }, openVisit) {
 
 const lost = (place) => L.marker(place, { icon: L.divIcon({ className: "lost-pin", iconSize: [14, 14] }), keyboard: false });
 
-function drawPosition({ place, name, seen, hue }) {
+function drawPosition({ technician, place, seen, hue }) {
   const label = document.createElement("bdi");
-  label.textContent = `${name}, seen at ${clock(seen * 1000)}`;
+  label.textContent = `${technicianName(technician)}, seen at ${clock(seen * 1000)}`;
   const icon = L.divIcon({ className: `position-pin hue-${hue}`, iconSize: [18, 18] });
   L.marker(place, { icon, keyboard: false, pane: "positions" }).bindTooltip(label).addTo(layer);
 }

@@ -6,7 +6,7 @@ import { $, alertBox, busy, button, field, make, refuse, say } from "./dom.js";
 import { onChange, refresh } from "./live.js";
 import { takeUp } from "./move.js";
 import { closeSheet, openSheet } from "./sheet.js";
-import { lanes, visit as visitOf } from "./visits.js";
+import { lanes, nameIn, visit as visitOf } from "./visits.js";
 import { STATES, clock, cost, day, instantOf, moment, reason, span, travel } from "./words.js";
 
 const MOVABLE = ["unassigned", "scheduled", "dispatched"];
@@ -129,7 +129,7 @@ function byHand(id) {
   const visit = visitOf(id);
   const start = visit.starts ? visit.starts * 1000 : Number($("timeline").dataset.begins) * 1000;
   const time = make("input", { type: "time", name: "start", value: clock(start), required: true });
-  const who = make("select", { name: "technician" }, lanes().map((lane) => make("option", { value: lane.dataset.technician, selected: lane.dataset.technician === visit.technician }, lane.dataset.name)));
+  const who = make("select", { name: "technician" }, lanes().map((lane) => make("option", { value: lane.dataset.technician, selected: lane.dataset.technician === visit.technician }, nameIn(lane))));
   const act = (event) => {
     event.preventDefault();
     refuse(time, time.value ? "" : "is needed");
