@@ -11,7 +11,7 @@ import { clock } from "./words.js";
 const STARTS_AFTER = 5; // pixels
 const EDGE = 44; // pixels from a border within which the timeline scrolls by itself
 const FASTEST = 18; // pixels a frame
-const TIP = { width: 300, height: 200, below: 32, beside: 8 };
+const TIP = { width: 300, below: 32, beside: 8 }; // pixels
 
 let inHand = null;
 
@@ -50,13 +50,12 @@ class Move {
     this.mark.style.transform = `translate3d(0, ${top}px, 0)`;
     this.ghost.style.transform = `translate3d(${this.place.x}px, ${top}px, 0)`;
     this.label.textContent = `${clock(start)} · ${name}`;
-    this.showTip();
     if (this.isElsewhere) {
       this.price.ask({ technician: id, start });
     } else {
       this.price.stop();
       this.told = null;
-      this.tip.replaceChildren(make("p", { className: "hint" }, "Where it is now"));
+      this.showInTip(make("p", { className: "hint" }, "Where it is now"));
       if (this.announces) say(`${name}, ${clock(start)}: where it is now.`);
     }
   }
@@ -73,14 +72,24 @@ class Move {
   showTip() {
     const x = this.place.x + this.geometry.originLeft - this.scrolled.left;
     const y = this.place.y + this.geometry.originTop - this.scrolled.top;
-    const isAbove = y + TIP.below + TIP.height > window.innerHeight;
+    const room = window.innerHeight - TIP.beside;
+    const below = y + TIP.below;
+    const top = below + this.tipHeight <= room ? below : y - this.tipHeight;
     const left = Math.max(TIP.beside, Math.min(x, window.innerWidth - TIP.width - TIP.beside));
-    this.box.style.transform = `translate3d(${left}px, ${isAbove ? y : y + TIP.below}px, 0) translateY(${isAbove ? "-100%" : "0"})`;
+    this.box.style.transform = `translate3d(${left}px, ${Math.max(TIP.beside, top)}px, 0)`;
+  }
+
+  showInTip(content) {
+    this.tip.replaceChildren(content);
+    this.tipHeight = this.box.offsetHeight;
+    this.showTip();
   }
 
   tell(told) {
+    const isSaid = told.state === "asking" && this.told?.state === "asking";
     this.told = told;
-    this.tip.replaceChildren(shown(told, this.visit.id));
+    if (isSaid) this.showTip();
+    else this.showInTip(shown(told, this.visit.id));
     if (!this.announces || told.state === "asking") return;
     say(`${this.geometry.lanes[this.index].name}, ${clock(this.start)}. ${spoken(told, this.visit.id)}`);
   }

@@ -140,7 +140,7 @@ function byHand(id) {
     { className: "by-hand", on: { submit: act } },
     make("h3", {}, "At a time of your own"),
     make("div", { className: "pair" }, field("Start", time), field("Technician", who)),
-    make("div", { className: "actions" }, make("button", { type: "submit", className: "button second" }, "See the price"), button("Pick up (M)", () => carry(id))),
+    make("div", { className: "actions" }, make("button", { type: "submit", className: "button second" }, "See the price"), button("Pick up (M)", () => carry(id), { className: "button second drawing-only" })),
   );
 }
 

@@ -151,15 +151,16 @@ class Times {
 
   days(items) {
     const byDay = Map.groupBy([...items].sort((one, other) => one.arrival_window.start.localeCompare(other.arrival_window.start)), (slot) => day(slot.arrival_window.start));
-    return [...byDay].map(([name, slots]) => make("fieldset", { className: "slots" }, make("legend", {}, name), slots.map((slot) => this.slot(slot))));
+    const [best] = items;
+    return [...byDay].map(([name, slots]) => make("fieldset", { className: "slots" }, make("legend", {}, name), slots.map((slot) => this.slot(slot, slot === best))));
   }
 
-  slot(slot) {
+  slot(slot, isBest) {
     const words = [travel(slot.extra_travel_s), slot.price.amount ? money(slot.price) : null].filter(Boolean).join(", ");
     return make(
       "label",
       { className: "check slot" },
-      make("input", { type: "radio", name: "slot", value: slot.slot_id, checked: slot.recommended, data: { words: `${day(slot.arrival_window.start)}, ${span(slot.arrival_window)}` } }),
+      make("input", { type: "radio", name: "slot", value: slot.slot_id, checked: isBest, data: { words: `${day(slot.arrival_window.start)}, ${span(slot.arrival_window)}` } }),
       make("span", {}, make("strong", {}, span(slot.arrival_window)), slot.recommended ? make("span", { className: "tag good" }, "best") : null, make("span", { className: "hint" }, ` ${words}`)),
     );
   }
