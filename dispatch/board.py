@@ -23,7 +23,7 @@ from dispatch.shift import WorkingTime, local_day, working_times
 from dispatch.standing import calendars_of
 from dispatch.technician import Duty, Engagement, EngagementStatus, Technician
 from dispatch.territory import Territory
-from optimizer import Reason
+from optimizer import Obstacles, Reason
 
 AROUND_OTHERS = timedelta(minutes=30)
 """So long before and after another organization's visit nobody of ours sees where its technician is."""
@@ -189,29 +189,43 @@ def _why_unassigned(
     customers = select(Customer.id, Customer.name).where(col(Customer.id).in_(customer_ids))
     names = dict(session.exec(customers).all())
     zone = ZoneInfo(territory.time_zone)
+    windows = {job.appointment.id: merged(plannable_windows(job, day, zone, now)) for job in waiting}
+    obstacles = _obstacles(session, settings, territory, waiting, windows, range_)
     return tuple(
-        _unassigned(session, settings, job, day, zone, now, names.get(job.request.customer_id))
+        _unassigned(job, obstacles.get(job.appointment.id), names.get(job.request.customer_id))
         for job in waiting
     )
 
 
-def _unassigned(
+def _obstacles(
     session: Session,
     settings: Settings,
-    job: Job,
-    day: date,
-    zone: ZoneInfo,
-    now: datetime,
-    customer_name: str | None,
-) -> Unassigned:
-    """As the remembered calendars answer, which know what slots and bookings know."""
-    windows = plannable_windows(job, day, zone, now)
+    territory: Territory,
+    waiting: Sequence[Job],
+    windows: Mapping[str, Sequence[Window]],
+    range_: Window,
+) -> dict[str, Obstacles]:
+    """By appointment, of those that have a window left, as the remembered calendars answer, which know what slots and
+    bookings know. A window that reaches into the next day is kept by that day's shifts too."""
+    by_end: dict[datetime, list[tuple[Job, Sequence[Window]]]] = {}
+    for job in waiting:
+        own = windows[job.appointment.id]
+        if own:
+            ends = max(range_[1], own[-1][1] + timedelta(seconds=1))
+            by_end.setdefault(ends, []).append((job, own))
+    calendars = calendars_of(session, territory.organization_id)
+    found: dict[str, Obstacles] = {}
+    for ends, asked in by_end.items():
+        answers = calendars.obstacles_together(session, settings, asked, (range_[0], ends))
+        found |= {job.appointment.id: each for (job, _), each in zip(asked, answers, strict=True)}
+    return found
+
+
+def _unassigned(job: Job, obstacles: Obstacles | None, customer_name: str | None) -> Unassigned:
     reasons: tuple[Reason, ...] = (NO_TIME_LEFT,)
     would_fit_if: tuple[Reason, ...] = ()
     able = 0
-    if windows:
-        calendars = calendars_of(session, job.appointment.organization_id)
-        (obstacles,) = calendars.obstacles(session, settings, job, [merged(windows)], zone)
+    if obstacles is not None:
         fitting = obstacles.fitting()
         reasons, able = obstacles.reasons(fitting), len(fitting)
         would_fit_if = () if fitting else obstacles.would_fit_if()

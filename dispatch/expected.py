@@ -32,7 +32,7 @@ from dispatch.planning import travel_provider
 from dispatch.position import Position, fresh_positions
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
-from dispatch.shift import BreakTime, WorkingTime, working_times
+from dispatch.shift import BreakTime, Shift, WorkingTime, entered_working_time, working_times
 from dispatch.technician import Technician
 from optimizer.travel import Place as Point
 
@@ -234,15 +234,33 @@ def _stops(session: Session, technician_nos: Collection[int], now: datetime) -> 
 
 def _around(session: Session, settings: Settings, stops: Sequence[_Stop], now: datetime) -> _Around:
     numbers = sorted({stop.technician_no for stop in stops})
-    people = session.exec(select(Technician).where(col(Technician.no).in_(numbers))).all()
     return _Around(
         settings,
         now,
         fresh_positions(session, numbers, now),
-        working_times(session, list(people), now - REACH, now + REACH),
+        _shifts(session, stops, now),
         absences_between(session, numbers, now - REACH, now + REACH),
         _set_off(session, [stop.appointment_id for stop in stops if stop.status is Status.EN_ROUTE]),
     )
+
+
+def _shifts(session: Session, stops: Sequence[_Stop], now: datetime) -> dict[int, list[WorkingTime]]:
+    """By technician number, those that matter: entered ones, which may have breaks, and of whoever has not begun what
+    should be over, those that follow from its availability too."""
+    begins, ends = now - REACH, now + REACH
+    entered = select(Shift).where(
+        col(Shift.technician_no).in_({stop.technician_no for stop in stops}),
+        col(Shift.starts_at) < ends,
+        col(Shift.ends_at) > begins,
+    )
+    found: dict[int, list[WorkingTime]] = {}
+    for shift in session.exec(entered.order_by(col(Shift.starts_at))):
+        found.setdefault(shift.technician_no, []).append(entered_working_time(shift))
+    behind = {stop.technician_no for stop in stops if stop.status in _OPEN and stop.scheduled_end < now}
+    if behind:
+        people = session.exec(select(Technician).where(col(Technician.no).in_(behind))).all()
+        found |= working_times(session, list(people), begins, ends)
+    return found
 
 
 def absences_between(

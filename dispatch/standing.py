@@ -354,6 +354,22 @@ class Calendars:
                 for at, range_ in enumerate(ranges)
             ]
 
+    def obstacles_together(
+        self,
+        session: Session,
+        settings: Settings,
+        asked: Sequence[tuple[Job, Sequence[Window]]],
+        range_: Window,
+    ) -> list[Obstacles]:
+        """For each of several visits that stand in no calendar what keeps it out of the shifts that touch a range.
+        asked: each with its windows, at least one, in order of time."""
+        with self._lock, _apart(session) as reading:
+            self._read(reading, settings, _dates([range_]))
+            touching = self._touching(range_, None, _NOBODY)
+            routes = StandingRoutes.of([(shift.routes, shift.shift_id) for shift in touching])
+            questions = [self._asked(reading, settings, job, windows) for job, windows in asked]
+            return [routes.obstacles(q.visit, q.at, q.opens, q.closes, q.ways) for q in questions]
+
     def _touching(self, range_: Window, own: int | None, without: _Day) -> list[_Standing]:
         """The shifts that touch a range, in order: of the technician `own` those of `without`."""
         others = [shift for on in _dates([range_]) for shift in self._days[on].touching(range_)]
