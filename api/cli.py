@@ -210,10 +210,12 @@ def plan(
 def plan_replay(plan_id: str) -> None:
     """Solve again what the plan PLAN_ID was given, and tell whether the same plan comes of it; 1 if not."""
     from api.plan_replay import parts
-    from dispatch.plan_input import replay
+    from dispatch.plan_input import kept_of, replay
 
+    settings = load_settings()
     with _session() as session:
-        found = replay(session, load_settings(), plan_id)
+        kept = kept_of(session, settings, plan_id)
+    found = replay(settings, kept)
     for part in parts(plan_id, found):
         _out.print(part)
     if found.differences:

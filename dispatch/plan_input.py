@@ -172,9 +172,18 @@ class Replay:
     differences: tuple[Difference, ...]
 
 
-def replay(session: Session, settings: Settings, run_id: str) -> Replay:
-    """Solves the kept input of a run again, following what its search did. Raises `NotFound` for a run that there is
-    not, that kept no input, or that has no answer."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a run kept, unpacked."""
+
+    task: Mapping[str, Any]
+    record: Mapping[str, Any]
+    versions: Mapping[str, str]
+    size: int
+
+
+def kept_of(session: Session, settings: Settings, run_id: str) -> Kept:
+    """Raises `NotFound` for a run that there is not, that kept no input, or that has no answer."""
     if session.get(PlanRun, run_id) is None:
         raise NotFound(detail=f"There is no plan {run_id}.")
     kept = session.get(PlanInput, run_id)
@@ -185,17 +194,22 @@ def replay(session: Session, settings: Settings, run_id: str) -> Replay:
         )
     if kept.record is None:
         raise NotFound(detail=f"The plan {run_id} came to no answer that could be compared.")
-    task, has_same_travel = _task_from(settings, _unpacked(kept.task))
-    record = _unpacked(kept.record)
-    answer = solve_task(task, record=[_solve_from(fields) for fields in record["solves"]])
+    size = len(kept.task) + len(kept.record)
+    return Kept(_unpacked(kept.task), _unpacked(kept.record), kept.versions, size)
+
+
+def replay(settings: Settings, kept: Kept) -> Replay:
+    """Solves what a run was given again, following what its search did."""
+    task, has_same_travel = _task_from(settings, kept.task)
+    answer = solve_task(task, record=[_solve_from(fields) for fields in kept.record["solves"]])
     return Replay(
         visits=len(task.problem.visits),
         solves=len(answer.solves),
         iterations=sum(plan.iterations for plan in answer.solves),
-        bytes_kept=len(kept.task) + len(kept.record),
+        bytes_kept=kept.size,
         has_same_travel=has_same_travel,
         versions=_differing(kept.versions, versions_here()),
-        differences=_compared(record["answer"], _told(answer.plan)),
+        differences=_compared(kept.record["answer"], _told(answer.plan)),
     )
 
 

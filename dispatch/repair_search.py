@@ -61,7 +61,8 @@ class _Way:
 @dataclass
 class RepairSearch:
     """routes: by shift, as they are to be. stands: as they were. takeable: visits that another technician may have; all
-    others are their technician's alone. anchored: of these, what stays when it is in any case. as_free: one of these as anybody could have it who may."""
+    others are their technician's alone. anchored: of these, what stays when it is in any case. as_free: a takeable one
+    as anybody could have it who may."""
 
     problem: Problem
     routes: dict[str, Route]
@@ -70,6 +71,7 @@ class RepairSearch:
     anchored: Set[str]
     as_free: Callable[[str], Visit]
     placed: set[str] = field(default_factory=set)
+    _ready: dict[bool, PreparedRoutes] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
@@ -100,14 +102,13 @@ class RepairSearch:
     def put_back(self, shift_id: str, visit_id: str) -> bool:
         """Into the shift where it stood, late; whether that is possible at all."""
         route = self.routes.get(shift_id)
-        sequence = sorted(
-            [*(stop.visit for stop in (route.stops if route else ())), visit_id],
-            key=lambda id_: self.stands[id_][1],
-        )
-        if not self._late(shift_id, sequence, visit_id):
-            return False
-        self._set(shift_id, sequence)
-        return True
+        others = [stop.visit for stop in route.stops] if route else []
+        in_turn = sorted([*others, visit_id], key=lambda id_: self.stands[id_][1])
+        for sequence in (in_turn, [*others, visit_id]):
+            if self._late(shift_id, sequence, visit_id):
+                self._set(shift_id, sequence)
+                return True
+        return False
 
     def _spare(self, shift_id: str, kept: Sequence[str], visit_id: str) -> str | None:
         """One that may be taken, the last first, without which the visit fits."""
@@ -141,14 +142,20 @@ class RepairSearch:
             route = calm_route(self.problem, self.stands, shift_id, visit_ids)
         except Infeasible:
             self.problem = before
+            self._ready.clear()
             return False
         self._lengthen(shift, max(shift.window.end, route.returns_at))
         return True
 
     def _lengthen(self, shift: Shift, end: int) -> None:
         longer = replace(shift, window=TimeWindow(shift.window.start, max(shift.window.end, end)))
-        shifts = tuple(longer if other.id == shift.id else other for other in self.problem.shifts)
+        self.change_shifts({shift.id: longer})
+
+    def change_shifts(self, changed: Mapping[str, Shift]) -> None:
+        """These shifts, by id, are so from now on."""
+        shifts = tuple(changed.get(shift.id, shift) for shift in self.problem.shifts)
         self.problem = replace(self.problem, shifts=shifts)
+        self._ready.clear()
 
     # Places for visits
 
@@ -156,7 +163,7 @@ class RepairSearch:
         """Places what can be placed; gives back what nobody can take."""
         waiting, left = list(wishes), []
         while waiting:
-            held = PreparedRoutes(self._held(), self.plan)
+            held = self.prepared(held=True)
             wish = min(waiting, key=lambda wish: (self._ways_out(held, wish), wish.visit_id))
             waiting.remove(wish)
             way = self._best_way(held, wish)
@@ -170,6 +177,15 @@ class RepairSearch:
         """The visit is so from now on."""
         visits = tuple(visit if other.id == visit.id else other for other in self.problem.visits)
         self.problem = replace(self.problem, visits=visits)
+        self._ready.clear()
+
+    def prepared(self, *, held: bool) -> PreparedRoutes:
+        """The day as it is now, for many questions. held: with all visits where they are, to the second."""
+        if held not in self._ready:
+            problem = self._held() if held else self.problem
+            fleet = next((other.fleet for other in self._ready.values()), None)
+            self._ready[held] = PreparedRoutes(problem, self.plan, fleet)
+        return self._ready[held]
 
     def _ways_out(self, held: PreparedRoutes, wish: Wish) -> int:
         question = held.question(wish.visit_id, wish.windows)
@@ -189,7 +205,7 @@ class RepairSearch:
         return self._first(self._places(held, wish, windows)[:1], wish, windows)
 
     def _moving_in_time(self, held: PreparedRoutes, wish: Wish, windows: Sequence[TimeWindow]) -> _Way | None:
-        free = PreparedRoutes(self.problem, self.plan, held.fleet)
+        free = self.prepared(held=False)
         return self._first(self._places(free, wish, windows)[:MOST_TRIED], wish, windows)
 
     def _places(
@@ -318,6 +334,7 @@ class RepairSearch:
             self.placed.add(way.exchanged.id)
             self.change(way.exchanged)
         self.routes |= way.routes
+        self._ready.clear()
 
     # What it stands on
 
@@ -359,6 +376,7 @@ class RepairSearch:
 
     def _set(self, shift_id: str, visit_ids: Sequence[str]) -> None:
         self.routes.pop(shift_id, None)
+        self._ready.clear()
         if visit_ids:
             self.routes[shift_id] = calm_route(self.problem, self.stands, shift_id, visit_ids)
 

@@ -62,7 +62,7 @@ from dispatch.settling import Stands
 from dispatch.shift import local_day, working_times
 from dispatch.technician import Technician
 from dispatch.territory import Territory
-from optimizer import Pin, Plan, PreparedRoutes, Problem, Route, Shift, TimeWindow, Visit
+from optimizer import Pin, Plan, Problem, Route, Shift, TimeWindow, Visit
 from optimizer.objective import objective
 
 ATTEMPTS = 3
@@ -463,9 +463,7 @@ class _Change:
             at, until = max(begin, shift.window.start), min(end, shift.window.end)
             if at < until:
                 away[shift.id] = replace(shift, breaks=with_absences(shift.breaks, [(at, until)]))
-        problem = self.search.problem
-        known = tuple(away.get(shift.id, shift) for shift in problem.shifts)
-        self.search.problem = replace(problem, shifts=known)
+        self.search.change_shifts(away)
 
     def trim(self, shift_id: str) -> None:
         """What does not fit any more into the shift has to find another place. Raises `Conflict` (`unreachable`)."""
@@ -573,10 +571,8 @@ class _Change:
 
     def _unassigned(self) -> list[dict[str, Any]]:
         stands, told = self.day.stands, []
-        prepared = PreparedRoutes(self.search.problem, self.search.plan) if self.unplaced else None
         for wish in self.unplaced:
-            assert prepared is not None
-            found = prepared.recommend(wish.visit_id)
+            found = self.search.prepared(held=False).recommend(wish.visit_id)
             told.append((wish.visit_id, found.reasons, found.would_fit_if))
         told += [(visit_id, (NO_TIME_LEFT,), ()) for visit_id in self.hopeless]
         return [

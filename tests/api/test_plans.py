@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+import optimizer
 from dispatch.database import transaction
 from dispatch.ids import new_id
 from dispatch.keys import issue_key
 from dispatch.organization import create_organization
-from tests.support.acme import CUSTOMERS, NEIGHBOURS, Acme
+from tests.support.acme import ADA, CUSTOMERS, NEIGHBOURS, Acme
 
 DATE = "2027-03-03"
 
@@ -125,6 +126,7 @@ def test_a_run_is_its_organizations_alone(acme: Acme, engine: Engine) -> None:
         ({"date": "tomorrow"}, "date"),
         ({"time_limit_s": 0}, "time_limit_s"),
         ({"max_work": 0}, "max_work"),
+        ({"max_moves": -1}, "max_moves"),
         ({"appointment_ids": []}, "appointment_ids"),
     ],
 )
@@ -135,3 +137,101 @@ def test_a_plan_that_cannot_be_made_is_refused_by_field(
 
     assert response.status_code == 422
     assert [error["field"] for error in response.get_json(force=True)["errors"]] == [field]
+
+
+def test_a_plan_is_applied_visit_by_visit(acme: Acme, casey: Any) -> None:
+    run = plan(acme, dry_run=True).get_json()
+    acme.worker()
+    path = f"/v1/plans/{run['id']}/apply"
+    wanted = {"appointment_ids": [casey["appointment"]["id"]]}
+
+    unknown = acme.client.call("POST", path, {"appointment_ids": [new_id()]}, key=acme.dispatcher)
+    none = acme.client.call("POST", path, {"appointment_ids": []}, key=acme.dispatcher)
+    applied = acme.client.act(path, wanted, key=acme.dispatcher)
+
+    assert (unknown.status_code, unknown.get_json(force=True)["code"]) == (422, "unknown_reference")
+    assert none.status_code == 422
+    assert (applied["applied"], applied["went_along"]) == (wanted["appointment_ids"], [])
+    assert status_of(acme, casey) == "scheduled"
+
+
+def test_max_moves_lets_only_what_is_new_be_placed(acme: Acme, casey: Any) -> None:
+    plan(acme)
+    acme.worker()
+    before = acme.client.read(f"/v1/appointments/{casey['appointment']['id']}", key=acme.dispatcher)
+    drew = acme.request("Drew", NEIGHBOURS)
+
+    shown = plan(acme, dry_run=True, max_moves=0).get_json()
+    acme.worker()
+    done = acme.client.read(f"/v1/plans/{shown['id']}", key=acme.dispatcher)
+
+    assert done["max_moves"] == 0
+    assert done["moved"] == []
+    assert [item["appointment_id"] for item in done["kept"]] == [casey["appointment"]["id"]]
+    assert [item["appointment_id"] for item in done["assigned"]] == [drew["appointment"]["id"]]
+    assert done["kept"][0]["scheduled_start"] == before["scheduled_start"]
+    assert sum(done["objective"].values()) < sum(done["objective_before"].values())
+
+
+def test_what_begins_before_the_freeze_stays_as_it_is(acme: Acme, casey: Any) -> None:
+    acme.client.call(
+        "PATCH", f"/v1/services/{acme.service['id']}", {"offer_strategy": "none"}, key=acme.dispatcher
+    )
+    plan(acme)
+    acme.worker()
+    path = f"/v1/appointments/{casey['appointment']['id']}"
+    before = acme.client.read(path, key=acme.dispatcher)
+    acme.client.create(
+        "/v1/technicians", ADA | {"name": "Bo Near", "email": "bo@example.com", "home": CUSTOMERS}
+    )
+    for technician in acme.client.read("/v1/technicians", key=acme.dispatcher, status="pending")["items"]:
+        acme.client.act(f"/v1/technicians/{technician['id']}/approve", key=acme.dispatcher)
+        acme.client.create(
+            f"/v1/technicians/{technician['id']}/shifts",
+            {"starts_at": "2027-03-03T09:00:00-05:00", "ends_at": "2027-03-03T17:00:00-05:00"},
+            key=acme.dispatcher,
+        )
+
+    frozen = plan(acme, freeze_before="2027-03-03T23:00:00-05:00").get_json()
+    acme.worker()
+    thawed = plan(acme, dry_run=True).get_json()
+    acme.worker()
+
+    assert acme.client.read(f"/v1/plans/{frozen['id']}", key=acme.dispatcher)["moved"] == []
+    assert acme.client.read(path, key=acme.dispatcher)["scheduled_start"] == before["scheduled_start"]
+    [moved] = acme.client.read(f"/v1/plans/{thawed['id']}", key=acme.dispatcher)["moved"]
+    assert moved["before"]["scheduled_start"] == before["scheduled_start"]
+    assert moved["before"]["technician_id"] != moved["technician_id"]
+
+
+def test_progress_is_told_while_it_runs_and_a_running_plan_can_be_cancelled(
+    acme: Acme, casey: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = plan(acme, max_work=2_000_000).get_json()
+    path = f"/v1/plans/{run['id']}"
+    queued = acme.client.read(path, key=acme.dispatcher)
+    seen: list[Any] = []
+    solve = optimizer.solve
+
+    def watched(problem: Any, **options: Any) -> Any:
+        tell = options["on_progress"]
+
+        def look(progress: Any) -> None:
+            acme.clock.advance(seconds=1)
+            tell(progress)
+            seen.append(acme.client.read(path, key=acme.dispatcher))
+            if len(seen) == 2:
+                acme.client.call("DELETE", path, key=acme.dispatcher)
+
+        return solve(problem, **options | {"on_progress": look})
+
+    monkeypatch.setattr(optimizer, "solve", watched)
+    acme.worker()
+
+    assert (queued["status"], queued["progress"]) == ("queued", None)
+    assert seen[0]["status"] == "running"
+    assert 0 <= seen[0]["progress"]["fraction"] < 1
+    assert seen[1]["progress"]["iterations"] >= seen[0]["progress"]["iterations"]
+    assert acme.client.read(path, key=acme.dispatcher)["status"] == "cancelled"
+    assert status_of(acme, casey) == "unassigned"
+    assert len(seen) < 10
