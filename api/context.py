@@ -69,7 +69,8 @@ def session() -> Session:
 
 def only_read() -> None:
     """What follows changes nothing: the session, unless it is open already, waits for no writer and may not write."""
-    g.read_only = True
+    if "session" not in g:
+        g.read_only = True
 
 
 def after_commit(work: Callable[[], None]) -> None:

@@ -1,9 +1,9 @@
 """Whom a dispatcher may choose for a visit, and its word against the plan: priced, refused, forced."""
 
-from typing import Self
+from typing import Any, Self
 
 from flask import Response
-from pydantic import ConfigDict
+from pydantic import ConfigDict, TypeAdapter
 
 from api import context
 from api.appointments import AppointmentOut, AppointmentPath, window_of
@@ -23,13 +23,18 @@ from api.schemas import (
     ReasonOut,
     Reference,
     Window,
+    rendered,
 )
 from dispatch import choosing, overriding
 from dispatch.access import actor_of, appointment_of_caller, own_organization
 from dispatch.appointment import Appointment
 from dispatch.choosing import Considered
 from dispatch.overriding import Choice
+from dispatch.planning import reason_fields
 from dispatch.proposing import Moved, Proposal
+from optimizer import Reason
+
+_JSON = TypeAdapter(dict[str, Any])
 
 overrides = resource("overrides", "Whom a dispatcher may choose for a visit, and what its choice costs.")
 
@@ -41,11 +46,11 @@ class CandidatesQuery(Query):
     date: Day | None = None
 
 
-class CandidateOut(Answer):
-    """One of the organization's technicians. scheduled_start: when the work would start where it costs least.
-    extra_travel_s, extra_cost: what the visit adds to that technician's day, as slots and plans count; where the visit
-    stands it counts as removed, and beside another organization's visit both are rounded. reasons: why it cannot be,
-    and then the rest is null."""
+class CandidateTechnician(Answer):
+    """One of the organization's technicians. scheduled_start: when the work could start at the earliest where it costs
+    least; an override that names it has it. extra_travel_s, extra_cost: what the visit adds to that technician's day,
+    as slots and plans count; where the visit stands it counts as removed, and beside another organization's visit both
+    are rounded. reasons: why it cannot be, and then the rest is null."""
 
     technician_id: str
     technician_name: str
@@ -56,38 +61,31 @@ class CandidateOut(Answer):
     reasons: list[ReasonOut]
 
 
-def _candidate(one: Considered, currency: str) -> CandidateOut:
-    """Not looked at again: there are hundreds, and each is made of what we have."""
-    return CandidateOut.model_construct(
-        technician_id=one.technician_id,
-        technician_name=one.name,
-        feasible=one.reason is None,
-        scheduled_start=one.start,
-        extra_travel_s=one.extra_travel_s,
-        extra_cost=_money(one.extra_cents, currency),
-        reasons=[] if one.reason is None else [_reason(one)],
-    )
+def _candidate(one: Considered, currency: str) -> dict[str, Any]:
+    """As `CandidateTechnician` has it: there are hundreds, which models would take longer to make than to find."""
+    return {
+        "technician_id": one.technician_id,
+        "technician_name": one.name,
+        "feasible": one.reason is None,
+        "scheduled_start": None if one.start is None else rendered(one.start),
+        "extra_travel_s": one.extra_travel_s,
+        "extra_cost": None if one.extra_cents is None else {"amount": one.extra_cents, "currency": currency},
+        "reasons": [] if one.reason is None else [_reason(one.reason, one.technician_id)],
+    }
 
 
-def _reason(one: Considered) -> ReasonOut:
-    assert one.reason is not None
-    return ReasonOut.model_construct(
-        code=one.reason.code,
-        detail=one.reason.detail,
-        technicians=[one.technician_id],
-        appointment_id=None,
-        by=one.reason.by,
-    )
+def _reason(reason: Reason, technician_id: str) -> dict[str, Any]:
+    return reason_fields(reason) | {"technicians": [technician_id]}
 
 
 def _money(cents: int | None, currency: str) -> Change | None:
-    return None if cents is None else Change.model_construct(amount=cents, currency=currency)
+    return None if cents is None else Change(amount=cents, currency=currency)
 
 
-class Candidates(Answer):
+class CandidateTechnicians(Answer):
     """Who could make it, the cheapest first, then everybody else by name."""
 
-    items: list[CandidateOut]
+    items: list[CandidateTechnician]
 
 
 class WindowIn(Body):
@@ -220,7 +218,9 @@ def _violations(proposal: Proposal) -> list[ReasonOut]:
 
 
 @overrides.get(
-    "/appointments/<appointment_id>/candidates", summary="Who could make it", responses={200: Candidates}
+    "/appointments/<appointment_id>/candidates",
+    summary="Who could make it",
+    responses={200: CandidateTechnicians},
 )
 @allow("dispatcher")
 def candidates(path: AppointmentPath, query: CandidatesQuery) -> Response:
@@ -230,7 +230,8 @@ def candidates(path: AppointmentPath, query: CandidatesQuery) -> Response:
     row = appointment_of_caller(session, principal, path.appointment_id)
     found = choosing.candidates_for(session, context.settings(), row, query.date, context.now())
     currency = own_organization(session, principal).currency
-    return answer(Candidates.model_construct(items=[_candidate(one, currency) for one in found]))
+    told = _JSON.dump_json({"items": [_candidate(one, currency) for one in found]})
+    return Response(told, mimetype="application/json")
 
 
 @overrides.post(

@@ -20,9 +20,10 @@ from dispatch.events import Actor, record
 from dispatch.placing import note_retimed
 from dispatch.planning import Window, apart, job_of, write_plan
 from dispatch.promise import PromiseKind
-from dispatch.proposing import Proposal, Wish, is_in, propose
+from dispatch.proposing import Proposal, propose
 from dispatch.settings import Settings
 from dispatch.technician import Engagement, Technician
+from dispatch.wish import Wish, is_in
 from optimizer import Stop
 
 GIVEN_AWAY = {"code": "override", "detail": "A dispatcher gave this visit to somebody else."}
@@ -33,7 +34,8 @@ IMPOSSIBLE = "It cannot be done, not even with `force`."
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a dispatcher sends: see `proposing.Wish`."""
+    """What a dispatcher sends: see `wish.Wish`. pin: plans leave the visit with the technician, and at its time if
+    `start` is given."""
 
     technician_id: str
     start: datetime | None = None
@@ -190,10 +192,12 @@ def _fields(session: Session, appointment: Appointment) -> dict[str, Any]:
     """As the event has it before and after."""
     query = select(Technician.id).where(Technician.no == appointment.technician_no)
     start = appointment.scheduled_start
+    window = promised_window(appointment) if appointment.is_promised else None
     return {
         "status": appointment.status.value,
         "technician_id": session.exec(query).first(),
         "scheduled_start": None if start is None else _instant(start),
+        "arrival_window": None if window is None else window_fields(window),
         "pinned": appointment.pinned,
         "pinned_time": appointment.pinned_time,
     }
@@ -263,6 +267,7 @@ def _record(session: Session, proposal: Proposal, was: _Was, by: Actor, now: dat
     """With its price, from which the key figures add up what overrides cost."""
     appointment = proposal.job.appointment
     after = _fields(session, appointment) | {
+        "arrival_window": None if proposal.window is None else window_fields(proposal.window),
         "extra_travel_s": proposal.change.travel_s,
         "extra_cost_cents": proposal.change.cents,
         "violations": [violation.code for violation in proposal.violations],

@@ -9,25 +9,18 @@ ours to move yields to nothing.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
 from dispatch.appointment import Appointment
-from dispatch.asking import window_of
 from dispatch.booking import promised_window
-from dispatch.calendar import CalendarBlock
-from dispatch.errors import SlotTaken
-from dispatch.forced_day import force_into, less, longer_hours
-from dispatch.placing import ahead_of, take_out
+from dispatch.forced_day import force_into, less
 from dispatch.planning import (
     Job,
     Window,
     WorkingDay,
-    is_routed,
-    load_standing,
-    range_of,
     requested_windows,
     slot_windows,
     window_for,
@@ -35,35 +28,18 @@ from dispatch.planning import (
 )
 from dispatch.pricing import NO_CHANGE, Change, change_between
 from dispatch.settings import Settings
-from dispatch.shift import WorkingTime, local_day, working_times
-from dispatch.standing import SHIFT_BEFORE
-from dispatch.technician import Engagement, EngagementStatus, Technician
-from dispatch.territory import Territory
+from dispatch.shift import local_day
+from dispatch.technician import EngagementStatus
 from dispatch.violations import (
     Violation,
     broken_hours,
     broken_rules,
     given_way,
     immovable,
-    off_request,
-    off_window,
     route_with,
-    too_late,
 )
+from dispatch.wish import Question, Wish, is_in, not_ours
 from optimizer import Insertion, Plan, Reason, Stop, TimeWindow, recommend
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Whom a person wants for a visit. start: of the work; by default the cheapest in the window. window: to promise
-    instead of what is promised. force: whether rules may be broken. by_phone: the technician has said yes already."""
-
-    technician: Technician
-    engagement: Engagement
-    start: datetime | None = None
-    window: Window | None = None
-    force: bool = False
-    by_phone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +111,7 @@ def propose(
     taken out of another's."""
     if wish.engagement.status is not EngagementStatus.ACTIVE:
         return Proposal(job, wish, (NOT_ENGAGED,))
-    question = _Question(session, settings, job, wish, now, really)
+    question = Question(session, settings, job, wish, now, really)
     own = question.violations()
     if question.wanted is None or any(not violation.yields for violation in own):
         return Proposal(job, wish, own, question.promise)
@@ -150,117 +126,8 @@ def propose(
 NOT_ENGAGED = Violation(Reason("suspended", "does not work for the organization at present"), yields=False)
 
 
-def is_in(at: datetime, window: Window) -> bool:
-    """Both ends belong to it."""
-    return window[0] <= at <= window[1]
-
-
 def _stop(plan: Plan, visit_id: str) -> Stop:
     return next(stop for route in plan.routes for stop in route.stops if stop.visit == visit_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """A wish, and when it may be met."""
-
-    session: Session
-    settings: Settings
-    job: Job
-    wish: Wish
-    now: datetime
-    really: bool
-
-    @property
-    def technician_no(self) -> int:
-        assert self.wish.technician.no is not None
-        return self.wish.technician.no
-
-    @property
-    def zone(self) -> ZoneInfo:
-        territory = self.session.get_one(Territory, self.job.appointment.territory_id)
-        return ZoneInfo(territory.time_zone)
-
-    @property
-    def promise(self) -> Window | None:
-        """What is promised once the wish is met; None where that follows from the start."""
-        appointment = self.job.appointment
-        return self.wish.window or (promised_window(appointment) if appointment.is_promised else None)
-
-    @property
-    def wanted(self) -> Window | None:
-        """When the work may start; None where that is over."""
-        if self.wish.start is not None:
-            return self.wish.start, self.wish.start
-        try:
-            return ahead_of(self.wish.window or window_of(self.session, self.job), self.now)
-        except SlotTaken:
-            return None
-
-    @property
-    def at_place(self) -> tuple[TimeWindow, ...]:
-        assert self.wanted is not None
-        return self.job.windows_at_place([self.wanted])
-
-    @property
-    def range_(self) -> Window:
-        assert self.wanted is not None
-        begin, end = range_of([self.wanted], self.zone)
-        return begin - SHIFT_BEFORE, end
-
-    def violations(self) -> tuple[Violation, ...]:
-        """Those that the wish has in itself."""
-        start, window = self.wish.start, self.wish.window
-        found = list(off_request(self.job, window)) if window is not None else []
-        if start is not None:
-            found += off_window(self.job, start, self.promise)
-        last = start or (window or window_of(self.session, self.job))[1]
-        return tuple([*found, too_late(self.now, last)] if last < self.now else found)
-
-    def read(self, times: list[WorkingTime] | None = None) -> WorkingDay:
-        assert self.wanted is not None
-        return load_standing(
-            self.session,
-            self.settings,
-            self.job.appointment.organization_id,
-            self.range_,
-            asking=self.job,
-            windows=[self.wanted],
-            technician_nos=[self.technician_no],
-            lock=self.really,
-            times=None if times is None else {self.technician_no: times},
-        )
-
-    def read_apart(self) -> tuple[Change, WorkingDay]:
-        """What it means to take the visit out of where else it stands, and the technician's day."""
-        day, id_ = self.read(), self.job.appointment.id
-        block = day.blocks.get(id_)
-        if block is None or is_routed(day, id_):
-            return NO_CHANGE, day
-        change = self._without(block)
-        if self.really:
-            take_out(self.session, self.settings, self.job.appointment.organization_id, block)
-            day = self.read()
-        return change, day
-
-    def _without(self, block: CalendarBlock) -> Change:
-        range_ = (datetime.fromtimestamp(block.work_from, UTC), datetime.fromtimestamp(block.busy_to, UTC))
-        organization_id = self.job.appointment.organization_id
-        day = load_standing(
-            self.session, self.settings, organization_id, range_, technician_nos=[block.technician_no]
-        )
-        left = less(day.plan, {self.job.appointment.id})
-        return change_between(day.problem, day.plan, left, _foreign(day, organization_id))
-
-    def longer(self, *, breaks: bool) -> list[WorkingTime]:
-        assert self.wanted is not None
-        times = working_times(self.session, [self.wish.technician], *self.range_)[self.technician_no]
-        begin = self.wanted[0] - timedelta(seconds=self.job.service.buffer_before_s)
-        end = begin + (self.wanted[1] - self.wanted[0]) + timedelta(seconds=self.job.service.at_place_s)
-        return longer_hours(times, self.technician_no, begin, end, breaks=breaks)
-
-
-def _foreign(day: WorkingDay, organization_id: str) -> set[str]:
-    return {id_ for id_, block in day.blocks.items() if block.organization_id != organization_id}
 
 
 def _fitted(day: WorkingDay, job: Job, found: Insertion, wanted: tuple[TimeWindow, ...]) -> Plan:
@@ -270,7 +137,7 @@ def _fitted(day: WorkingDay, job: Job, found: Insertion, wanted: tuple[TimeWindo
 
 
 def _against_the_rules(
-    question: _Question,
+    question: Question,
     day: WorkingDay,
     own: tuple[Violation, ...],
     reasons: tuple[Reason, ...],
@@ -284,7 +151,7 @@ def _against_the_rules(
     longer = day
     for breaks in (True, False):
         if forced is None:
-            longer = question.read(question.longer(breaks=breaks))
+            longer = question.read(question.longer(day, breaks=breaks))
             forced = force_into(longer, visit_id, technician_id, question.at_place)
     if forced is None:
         rules = broken_rules(longer, asked, _shift_around(longer, question.at_place))
@@ -307,7 +174,7 @@ def _shift_around(day: WorkingDay, wanted: tuple[TimeWindow, ...]) -> str:
 
 
 def _proposal(
-    question: _Question,
+    question: Question,
     day: WorkingDay,
     plan: Plan,
     violations: tuple[Violation, ...],
@@ -315,7 +182,7 @@ def _proposal(
     lost: tuple[str, ...] = (),
 ) -> Proposal:
     job = question.job
-    there = change_between(day.problem, day.plan, plan, _foreign(day, job.appointment.organization_id))
+    there = change_between(day.problem, day.plan, plan, not_ours(day))
     start = job.start_of(_stop(plan, job.appointment.id).start)
     return Proposal(
         job=job,

@@ -1,17 +1,21 @@
 """Candidates and overrides over HTTP."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 from sqlmodel import select
 
+from api.overrides import CandidateTechnician
 from dispatch.database import open_session, transaction
 from dispatch.ids import new_id
 from dispatch.keys import issue_key
 from dispatch.offer import Offer
 from dispatch.organization import create_organization
-from tests.support.acme import ADA, CUSTOMERS, HOME, NEIGHBOURS, Acme
+from tests.support.acme import ADA, CUSTOMERS, HOME, Acme
+from tests.support.client import ApiClient
 
 DAY = {"from": "2027-03-03", "to": "2027-03-03"}
 NINE, ELEVEN = "2027-03-03T14:00:00Z", "2027-03-03T16:00:00Z"
@@ -87,6 +91,7 @@ def test_candidates_are_everybody_the_cheapest_first_and_then_who_cannot_and_why
     assert found[0]["extra_cost"]["amount"] <= found[1]["extra_cost"]["amount"]
     assert found[0]["extra_travel_s"] < found[1]["extra_travel_s"]
     assert found[0]["scheduled_start"] == booked["scheduled_start"], "where it stands it counts as removed"
+    assert [CandidateTechnician.model_validate(one).model_dump(mode="json") for one in found] == found
     assert found[2] == {
         "technician_id": painter["id"],
         "technician_name": "Abe Painter",
@@ -257,7 +262,7 @@ def test_customers_read_neither_price_nor_reason_of_an_override(
 
     event = next(each for each in read["events"] if each["type"] == "appointment.overridden")
     assert "reason" not in event
-    assert set(event["before"]) | set(event["after"]) == {"status"}
+    assert set(event["before"]) | set(event["after"]) == {"status", "arrival_window"}
 
 
 def test_a_freelancer_is_asked_unless_it_said_yes_by_phone(acme: Acme, booked: Any, engine: Engine) -> None:
@@ -285,3 +290,75 @@ def test_nonsense_is_refused(acme: Acme, booked: Any, body: Any) -> None:
     sent = {"technician_id": acme.ada["id"], "reason": "Because."} | body
 
     refused(override(acme, booked, sent), 422, "invalid")
+
+
+# At once
+
+
+def at_once(acme: Acme, calls: list[tuple[str, Any, str, str | None]]) -> list[Any]:
+    """POSTs in threads of their own, started together."""
+    ready = Barrier(len(calls))
+
+    def send(call: tuple[str, Any, str, str | None]) -> Any:
+        path, body, key, etag = call
+        client = acme.client.application.test_client()
+        assert isinstance(client, ApiClient)
+        ready.wait()
+        return client.call("POST", path, body, key=key, if_match=etag)
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(send, calls))
+
+
+def test_an_override_and_an_acceptance_at_once_leave_one_of_them_standing(
+    acme: Acme, booked: Any, bo: Any
+) -> None:
+    offer = acme.offer(booked["id"])
+    path = f"/v1/appointments/{booked['id']}"
+    body = {"technician_id": bo["id"], "reason": "Because."}
+
+    given, accepted = at_once(
+        acme,
+        [
+            (f"{path}/override", body, acme.dispatcher, "*"),
+            (f"/v1/offers/{offer['id']}/accept", None, acme.ada_key, None),
+        ],
+    )
+
+    assert given.status_code == 200
+    assert accepted.status_code == 200 or refused(accepted, 409, "offer_taken")
+    assert acme.client.read(path, key=acme.dispatcher)["technician"]["id"] == bo["id"]
+    assert acme.client.read(f"/v1/offers/{offer['id']}", key=acme.ada_key)["status"] == "superseded"
+
+
+def test_of_two_who_read_the_same_version_one_is_told_that_it_is_stale(
+    acme: Acme, booked: Any, bo: Any
+) -> None:
+    body = {"reason": "Because.", "accepted_by_phone": True}
+    etag = f'"v{booked["version"]}"'
+    path = f"/v1/appointments/{booked['id']}/override"
+    ids = (bo["id"], acme.ada["id"])
+
+    answers = at_once(acme, [(path, body | {"technician_id": id_}, acme.dispatcher, etag) for id_ in ids])
+
+    assert sorted(answer.status_code for answer in answers) == [200, 412]
+
+
+def test_visits_that_change_places_at_once_wait_for_each_other(acme: Acme, bo: Any) -> None:
+    acme.shift("2027-03-03T09:00:00-05:00", "2027-03-03T17:00:00-05:00")
+    window = {"start": "2027-03-03T17:00:00Z", "end": "2027-03-03T19:00:00Z"}
+    body = {"reason": "Because.", "accepted_by_phone": True}
+    homes = [acme.ada["id"], bo["id"]]
+    visits = [acme.request(name, CUSTOMERS)["appointment"] for name in ("Casey", "Drew")]
+    for visit, home in zip(visits, homes, strict=True):
+        done(acme, visit, body | {"technician_id": home, "arrival_window": window})
+
+    calls = [
+        (f"/v1/appointments/{visit['id']}/override", body | {"technician_id": home}, acme.dispatcher, "*")
+        for visit, home in zip(visits, reversed(homes), strict=True)
+    ]
+    answers = at_once(acme, calls)
+
+    paths = [f"/v1/appointments/{visit['id']}" for visit in visits]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [acme.client.read(path, key=acme.dispatcher)["technician"]["id"] for path in paths] == homes[::-1]

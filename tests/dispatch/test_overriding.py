@@ -7,7 +7,7 @@ import pytest
 from sqlmodel import select
 
 from dispatch import offering, overriding
-from dispatch.appointment import Appointment, Status
+from dispatch.appointment import Status
 from dispatch.calendar import BlockKind, CalendarBlock, epoch
 from dispatch.choosing import Considered, candidates_for
 from dispatch.decision import Decision, Outcome
@@ -511,6 +511,7 @@ def test_the_event_has_reason_price_and_what_was_broken(world: World) -> None:
     assert (event.before["technician_id"], event.after["technician_id"]) == (ada.id, bo.id)
     assert event.after["violations"] == ["skill_missing"]
     assert event.after["forced"] is True
+    assert event.before["arrival_window"] == event.after["arrival_window"] is not None
     assert event.after["extra_travel_s"] == proposal.change.travel_s == 2 * (1056 - 869)
     assert event.after["extra_cost_cents"] == proposal.change.cents
 

@@ -23,14 +23,16 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from dispatch import automatic, booking, day, intake, offering
+from dispatch import automatic, booking, day, intake, offering, overriding
 from dispatch.appointment import Appointment, Status
 from dispatch.catalogue import OfferStrategy
-from dispatch.errors import DispatchError
+from dispatch.errors import DispatchError, InfeasibleOverride
 from dispatch.events import Actor
 from dispatch.offer import OPEN, Offer, OfferStatus
 from dispatch.offering import Wanted
+from dispatch.overriding import Choice
 from dispatch.planning import job_of
+from dispatch.proposing import Proposal
 from dispatch.settings import Settings
 from dispatch.slots import find_slots
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, World, at
@@ -153,6 +155,37 @@ class Offers(RuleBasedStateMachine):
         if appointment.status is not Status.CANCELLED:
             booking.cancel(self.session, self.world.settings, appointment, DISPATCHER, self.now)
             self.accepted.pop(appointment.id, None)
+
+    @precondition(lambda self: self.visits)
+    @rule(visit=PICK, chosen=PICK, force=st.booleans(), by_phone=st.booleans())
+    def override(self, visit: int, chosen: int, force: bool, by_phone: bool) -> None:
+        """Somebody is given the visit at some time of its promise; with force others may lose theirs."""
+        appointment = self._visit(visit)
+        is_shared = appointment.organization_id != self.world.organization.id
+        technician = self.people[0 if is_shared else chosen % len(self.people)]
+        choice = Choice(technician.id, pin=bool(chosen % 2), force=force, by_phone=by_phone)
+
+        def give() -> None:
+            proposal = overriding.override(
+                self.session, self.world.settings, appointment, choice, DISPATCHER, self.now, "She asked."
+            )
+            self._note(proposal)
+
+        said = self._said(give)
+        is_free = appointment.status in (Status.UNASSIGNED, Status.SCHEDULED, Status.DISPATCHED)
+        assert said in ((None, "infeasible_override") if is_free else ("invalid_state",))
+
+    def _note(self, proposal: Proposal) -> None:
+        """Keeps the book of what was accepted. Broken hours are no matter of offers: what would break them is
+        undone."""
+        appointment = proposal.job.appointment
+        if {violation.code for violation in proposal.violations} - {"overlap"}:
+            raise InfeasibleOverride([])
+        lost = [moved.appointment.id for moved in proposal.moved if moved.lost_technician]
+        for appointment_id in (appointment.id, *lost):
+            self.accepted.pop(appointment_id, None)
+        if appointment.status is Status.DISPATCHED and appointment.technician_no is not None:
+            self.accepted[appointment.id] = appointment.technician_no
 
     # What technicians do
 
