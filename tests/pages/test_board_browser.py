@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from flask import Response
+from flask import Flask, Response
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 from sqlalchemy import Engine
 from sqlmodel import Session, select
@@ -20,6 +20,9 @@ from dispatch.message import Sender
 from dispatch.service_request import ServiceRequest, Source
 from dispatch.settings import Settings
 from dispatch.technician import Technician
+from tests.pages.conftest import serving
+from tests.pages.field import DAY as TOMORROW
+from tests.pages.field import build_field
 from tests.pages.test_browser import NARROW, RULES, WIDE, opened, sign_in
 from tests.pages.world import CUSTOMER, MARKUP, World
 from tests.support.client import ApiClient
@@ -549,3 +552,31 @@ def test_where_no_stream_is_free_the_board_says_that_it_looks_now_and_then(
     page.clock.run_for(31_000)
 
     expect(drawn(page, world, 0).locator(".bar.en_route")).to_be_visible()
+
+
+def test_another_pay_that_is_asked_for_is_answered_on_the_board(
+    browser: Browser,
+    app: Flask,
+    client: ApiClient,
+    engine: Engine,
+    settings: Settings,
+    clock: FakeClock,
+) -> None:
+    field = build_field(client, app.test_client, engine, settings, clock)
+    offer_id = field.ask()
+    more = {"pay": {"amount": 20_000, "currency": "USD"}, "note": "Heavy <i>parts</i>."}
+    client.act(f"/v1/offers/{offer_id}/counter", more, key=field.acme.ada_key)
+    with serving(app) as address, opened(browser, address, WIDE) as page:
+        page.goto(f"{address}/login?next=/board?date={TOMORROW}")
+        page.get_by_label("Your key").fill(field.acme.dispatcher)
+        page.get_by_role("button", name="Sign in").click()
+
+        page.locator("#alerts li").filter(has_text="Another pay asked").locator("button.opens").click()
+
+        sheet = page.locator("#sheet")
+        expect(sheet).to_contain_text("Asks for $200 (“Heavy <i>parts</i>.”).")
+        sheet.get_by_role("button", name="Pay that").click()
+        expect(page.locator("#news")).to_contain_text("The pay is agreed")
+        expect(sheet).to_contain_text("Ada Lovelace accepted")
+        expect(page.locator("#alerts")).to_be_hidden()
+    assert field.offer(offer_id)["status"] == "accepted"

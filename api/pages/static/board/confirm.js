@@ -3,10 +3,9 @@
 import { Refused, appointment, call, isStale } from "./api.js";
 import { alertBox, busy, button, check, field, make, refuse, say } from "./dom.js";
 import { refresh } from "./live.js";
-import { laneKind } from "./move.js";
 import { Price, override, shown } from "./price.js";
 import { answer, ask } from "./sheet.js";
-import { technicianName } from "./visits.js";
+import { isEmployee, technicianName } from "./visits.js";
 import { clock, day, instantOf } from "./words.js";
 
 const CHANGED = "Somebody changed this visit meanwhile. The board shows what stands now; look at the price again.";
@@ -41,7 +40,7 @@ class MoveForm {
       this.window(),
       field("Why", this.reason, "It is kept with the visit."),
       this.pin,
-      laneKind(wish.technician) === "employee" ? null : this.phone,
+      isEmployee(wish.technician) ? null : this.phone,
       this.force,
       this.problems,
       make("div", { className: "actions" }, this.send, button("Leave it", () => answer(""))),

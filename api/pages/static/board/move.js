@@ -5,7 +5,7 @@ import { $, make, say } from "./dom.js";
 import { Geometry, STEP_MS, snapped } from "./geometry.js";
 import { hold, release } from "./live.js";
 import { Price, shown, spoken } from "./price.js";
-import { drawn, lane as laneOf, visit as visitOf } from "./visits.js";
+import { drawn, visit as visitOf } from "./visits.js";
 import { clock } from "./words.js";
 
 const STARTS_AFTER = 5; // pixels
@@ -249,5 +249,3 @@ function bringIntoView(move) {
   move.scrolledTo(scroller.scrollLeft, scroller.scrollTop);
   if (frame.bottom > window.innerHeight || frame.top < 0) element.scrollIntoView({ block: "nearest" });
 }
-
-export const laneKind = (technician) => laneOf(technician)?.dataset.kind;

@@ -5,6 +5,7 @@ import { confirmMove } from "./confirm.js";
 import { $, alertBox, busy, button, field, make, refuse, say } from "./dom.js";
 import { onChange, refresh } from "./live.js";
 import { takeUp } from "./move.js";
+import { offersSection, readOffers } from "./offers.js";
 import { closeSheet, openSheet } from "./sheet.js";
 import { lanes, nameIn, visit as visitOf } from "./visits.js";
 import { STATES, clock, cost, day, instantOf, moment, reason, span, travel } from "./words.js";
@@ -45,21 +46,26 @@ async function load(id) {
 }
 
 async function read(id) {
-  const [{ data: visit, etag }, { data: messages }, { data: promises }] = await Promise.all([
+  const [{ data: visit, etag }, { data: messages }, { data: promises }, offers] = await Promise.all([
     call("GET", appointment(id)),
     call("GET", appointment(id, "/messages?limit=200")),
     call("GET", `/v1/promises?appointment_id=${id}`),
+    readOffers(appointment(id)),
   ]);
   const { data: request } = await call("GET", `/v1/service-requests/${visit.service_request_id}`);
-  return { visit, etag, messages: messages.items, promises: promises.items, request };
+  return { visit, etag, messages: messages.items, promises: promises.items, offers, request };
 }
 
 // What others change shows, unless something is being written here.
 onChange(async () => {
   if (!open || open.version === null || isWritten()) return;
   const mine = open;
-  const { data } = await call("GET", appointment(mine.id));
-  if (open === mine && data.version !== mine.version && !isWritten()) await load(mine.id);
+  try {
+    const { data } = await call("GET", appointment(mine.id));
+    if (open === mine && data.version !== mine.version && !isWritten()) await load(mine.id);
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status) throw error; // not reached: the next news tries again
+  }
 });
 
 const isWritten = () => [...$("sheet").querySelectorAll("input[type=text], textarea")].some((input) => input.value) || $("sheet").contains(document.activeElement?.closest("input, textarea, select"));
@@ -71,6 +77,7 @@ function show(id, found) {
   return [
     facts(found),
     make("div", { id: "visit-problem" }),
+    offersSection(found.offers, (path, done) => change(id, { path, done })),
     MOVABLE.includes(visit.status) ? make("section", { id: "candidates" }, make("h3", {}, visit.technician ? "Who else could take it" : "Who could take it"), make("p", { className: "asking" }, "Asking …")) : null,
     MOVABLE.includes(visit.status) ? byHand(id) : null,
     pins(id, found),
@@ -148,41 +155,50 @@ function byHand(id) {
 export async function carry(id) {
   const visit = visitOf(id);
   closeSheet();
-  let first = { technician: visit.technician, start: visit.starts && visit.starts * 1000 };
-  if (!visit.technician) {
-    const { data } = await call("GET", appointment(id, "/candidates"));
-    const [best] = data.items.filter((each) => each.feasible);
-    first = best ? { technician: best.technician_id, start: Date.parse(best.scheduled_start) } : { technician: null, start: undefined };
-  }
+  const first = visit.technician ? { technician: visit.technician, start: visit.starts * 1000 } : await bestPlace(id);
   takeUp(visit, first, (move) => confirmMove(move.visit, { technician: move.technician, start: move.start }));
 }
 
-function pins(id, { visit, etag }) {
+// Where nobody can take it, or nobody knows, the first lane.
+async function bestPlace(id) {
+  try {
+    const { data } = await call("GET", appointment(id, "/candidates"));
+    const best = data.items.find((each) => each.feasible);
+    return best ? { technician: best.technician_id, start: Date.parse(best.scheduled_start) } : {};
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    say(error.message, true);
+    return {};
+  }
+}
+
+function pins(id, { visit, etag: match }) {
   if (!PINNABLE.includes(visit.status)) return null;
-  const act = (action, words, body) => button(words, () => change(id, etag, action, body));
+  const act = (action, words, body) => button(words, () => change(id, { path: appointment(id, `/${action}`), body, match, done: DONE[action] }));
   const isPinned = visit.pinned || visit.pinned_time;
   const offered = isPinned ? [act("unpin", "Unpin")] : [act("pin", "Pin to its technician", { time: false }), act("pin", "Pin technician and start", { time: true })];
   return make("section", {}, make("h3", {}, "Plans"), make("p", { className: "hint" }, isPinned ? "Plans leave it as it is." : "Plans may move it inside its promise."), make("div", { className: "actions" }, offered));
 }
 
-function unassign(id, { etag }) {
+function unassign(id, { etag: match }) {
   const why = make("input", { type: "text", name: "why", maxLength: 500, autocomplete: "off" });
   const act = (event) => {
     event.preventDefault();
     refuse(why, why.value.trim() ? "" : "say why");
-    if (why.value.trim()) change(id, etag, "unassign", { reason: why.value.trim() });
+    if (why.value.trim()) change(id, { path: appointment(id, "/unassign"), body: { reason: why.value.trim() }, match, done: DONE.unassign });
     else why.focus();
   };
   return make("details", { className: "fold" }, make("summary", {}, "Take it from its technician"), make("form", { noValidate: true, on: { submit: act } }, field("Why", why, "The promise to the customer stands."), make("button", { type: "submit", className: "button second" }, "Unassign")));
 }
 
-const DONE = { pin: "pinned", unpin: "no longer pinned", unassign: "unassigned" };
+const DONE = { pin: "The visit is pinned.", unpin: "The visit is no longer pinned.", unassign: "The visit is unassigned." };
 
-function change(id, etag, action, body) {
+// done: what is said once it is done.
+function change(id, { path, body, match, done }) {
   return busy($("sheet"), async () => {
     try {
-      await call("POST", appointment(id, `/${action}`), { body, match: etag });
-      say(`${visitOf(id).name} is ${DONE[action]}.`);
+      await call("POST", path, { body, match });
+      say(done);
       await refresh();
       await load(id);
     } catch (error) {

@@ -133,8 +133,13 @@ class Times {
   }
 
   async load(problem) {
-    const { data } = await call("GET", `/v1/service-requests/${this.request.id}/slots?${new URLSearchParams({ limit: 60 })}`);
-    this.show(data, problem);
+    try {
+      const { data } = await call("GET", `/v1/service-requests/${this.request.id}/slots?${new URLSearchParams({ limit: 60 })}`);
+      this.show(data, problem);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      $("sheet").querySelector(".body").replaceChildren(alertBox(error.message), button("Try again", () => this.load()));
+    }
   }
 
   show({ items, reasons = [], would_fit_if: remedies = [] }, problem) {

@@ -23,3 +23,4 @@ export function visit(id) {
 export const nameOf = (id) => visit(id)?.name || "a visit of another day";
 export const nameIn = (part) => part.querySelector(".name").textContent;
 export const technicianName = (id) => (lane(id) ? nameIn(lane(id)) : "a technician who is not on this board");
+export const isEmployee = (technicianId) => lane(technicianId)?.dataset.kind === "employee";
