@@ -14,7 +14,7 @@ from api.render import answer
 from api.schemas import EXAMPLE_ID, Answer, Body, Change, Instant, Reference, absent, example
 from dispatch import repairing
 from dispatch.access import actor_of, appointment_named, own_organization, technician_named
-from dispatch.repairing import Repair, RepairKind
+from dispatch.repair_change import Repair, RepairKind
 
 repairs = resource("repairs", "Changes of the running day that move the fewest visits.")
 

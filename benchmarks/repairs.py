@@ -26,7 +26,7 @@ from dispatch import database, repairing
 from dispatch.appointment import Appointment, Status
 from dispatch.events import Actor
 from dispatch.organization import Organization
-from dispatch.repairing import Repair
+from dispatch.repair_change import Repair
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings, load_settings
 from dispatch.technician import Technician

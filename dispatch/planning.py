@@ -371,7 +371,7 @@ class DayReader:
             Break(TimeWindow(epoch(b.earliest_start), epoch(b.latest_end) - b.duration_s), b.duration_s)
             for b in time.breaks
         ]
-        return Shift(
+        shift = Shift(
             id=time.id,
             technician=technician.id,
             window=window,
@@ -379,13 +379,14 @@ class DayReader:
             end_place=self._place(time.end_place or home),
             skills=engagement.effective_skills(stated, on),
             expired=engagement.expired_skills(stated, on),
-            breaks=with_absences(_ahead(breaks, window.start), absences),
+            breaks=tuple(sorted(_ahead(breaks, window.start), key=lambda pause: pause.window)),
             radius_m=technician.max_travel_m,
             cents_per_h=engagement.pay_per_hour_cents or 0,
             cents_per_km=engagement.pay_per_km_cents or 0,
             cents_per_visit=engagement.pay_per_visit_cents or 0,
             given_s=self._given_s.get(technician.no or 0, 0),
         )
+        return with_absences(shift, absences)
 
 
 def fixed_visit(visit_id: str, block: CalendarBlock, place: int, technician_id: str) -> Visit:
@@ -750,18 +751,26 @@ def _ahead(breaks: Iterable[Break], begin: int) -> list[Break]:
     return [pause for pause in breaks if pause.window.end >= begin]
 
 
-def with_absences(breaks: Iterable[Break], absences: Iterable[tuple[int, int]]) -> tuple[Break, ...]:
-    """A shift's breaks with these absences, each from when until when. A break that can be taken neither before nor
-    after an absence is taken in it."""
-    away = list(absences)
+def with_absences(shift: Shift, absences: Iterable[tuple[int, int]]) -> Shift:
+    """The shift with these absences, each from when until when. One that lasts until the shift ends ends it, wherever
+    the technician then is. A break that can be taken neither before nor after an absence is taken in it."""
+    away = sorted(absences)
+    end, end_place = shift.window.end, shift.end_place
+    while away and away[-1][1] >= end:
+        end, end_place = max(shift.window.start, away.pop()[0]), None
 
     def is_apart(pause: Break) -> bool:
-        return all(
-            pause.window.start + pause.duration_s <= begin or pause.window.end >= end for begin, end in away
+        before_end = end == shift.window.end or pause.window.start + pause.duration_s <= end
+        return before_end and all(
+            pause.window.start + pause.duration_s <= begin or pause.window.end >= until
+            for begin, until in away
         )
 
-    fixed = [Break(TimeWindow(begin, begin), end - begin) for begin, end in away]
-    return tuple(sorted([*filter(is_apart, breaks), *fixed], key=lambda pause: pause.window))
+    fixed = [Break(TimeWindow(begin, begin), until - begin) for begin, until in away]
+    breaks = sorted([*filter(is_apart, shift.breaks), *fixed], key=lambda pause: pause.window)
+    return replace(
+        shift, window=TimeWindow(shift.window.start, end), end_place=end_place, breaks=tuple(breaks)
+    )
 
 
 def _stretched(begins: int, ends: int, inside: Sequence[CalendarBlock], taken_until: int) -> TimeWindow:

@@ -90,7 +90,7 @@ def test_what_nobody_can_take_is_listed_with_reasons(acme: Acme, casey: str) -> 
 
     [left] = answer["unassigned"]
     assert left["appointment_id"] == casey
-    assert [reason["code"] for reason in left["reasons"]] == ["no_time"]
+    assert [reason["code"] for reason in left["reasons"]] == ["no_shift"]
     assert left["would_fit_if"] == []
     assert left["before"]["technician_id"] == acme.ada["id"]
     assert visit(acme, casey)["status"] == "unassigned"

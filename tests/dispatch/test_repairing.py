@@ -1,25 +1,28 @@
 """Somebody is absent, a visit takes longer, an emergency comes: the day is repaired with the fewest moves."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlalchemy import Engine
+from sqlmodel import Session, select
 
-from dispatch import booking, offering, override, placing, repairing
+from dispatch import booking, database, holds, offering, override, placing, repair_change, repairing
 from dispatch.appointment import Appointment, Status
-from dispatch.calendar import BlockKind, CalendarBlock, epoch
+from dispatch.calendar import BlockKind, CalendarBlock, CalendarMoved, epoch
 from dispatch.decision import Decision, Outcome
 from dispatch.errors import Conflict, Invalid, InvalidState
 from dispatch.events import Event
 from dispatch.offer import Offer, OfferStatus
-from dispatch.planning import Job, load_standing
-from dispatch.repairing import Repair
+from dispatch.planning import Job, load_for_plan, load_standing, write_plan
+from dispatch.repair_change import Repair
 from dispatch.service_request import Priority
 from dispatch.shift import local_day
 from dispatch.slots import find_slots
 from dispatch.technician import Kind, Technician
-from optimizer import check
+from optimizer import check, solve
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, ZONE, World, clock_time
 
 MORNING = clock_time(7)
@@ -235,7 +238,8 @@ def test_an_absence_takes_the_break_that_lies_in_it(world: World) -> None:
     absent(world, ada, from_=clock_time(11, 30))
 
     day = load_standing(world.session, world.settings, world.organization.id, local_day(TOMORROW, ZONE))
-    assert len(day.problem.shifts[0].breaks) == 1
+    assert day.problem.shifts[0].breaks == ()
+    assert day.problem.shifts[0].window.end == epoch(clock_time(11, 30))
     booking.cancel(world.session, world.settings, morning, DISPATCHER, MORNING)
     assert visit(world, 8).technician_no == ada.no
 
@@ -602,3 +606,97 @@ def test_after_an_absence_every_calendar_keeps_every_rule(world: World) -> None:
     day = load_standing(world.session, world.settings, world.organization.id, local_day(TOMORROW, ZONE))
     assert [v for v in check(day.problem, day.plan) if v.code not in ("missing", "break", "totals")] == []
     assert repair.kpis["moved"] == len(repair.moved)
+
+
+# Meanwhile
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_calendar_that_changed_meanwhile_is_read_again_and_given_up_at_last(
+    world: World, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    ada = world.technician("Ada")
+    appointment = visit(world, 9)
+    bo = world.technician("Bo", home_km=5)
+    world.session.commit()
+    left = [CalendarMoved() for _ in range(times)]
+
+    def disturbed(*args: Any) -> list[Appointment]:
+        if left:
+            raise left.pop()
+        return write_plan(*args)
+
+    monkeypatch.setattr(repair_change, "write_plan", disturbed)
+
+    if times == 1:
+        assert ids(absent(world, ada).moved) == {appointment.id}
+        assert holder(world, appointment) == bo.no
+        return
+    with pytest.raises(CalendarMoved):
+        absent(world, ada)
+    assert holder(world, appointment) == ada.no
+    assert world.session.exec(select(Event).where(Event.type == "repair.applied")).all() == []
+
+
+def test_two_absences_reported_at_once_take_nobodys_place_twice(world: World, engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    ada, bo = world.technician("Ada"), world.technician("Bo", home_km=2)
+    first = given(world, ada, (clock_time(9), clock_time(10)), hours=2)
+    second = given(world, bo, (clock_time(9), clock_time(10)), hours=2)
+    cy = world.technician("Cy", home_km=4)
+    world.session.commit()
+    together = Barrier(2)
+
+    def report(technician_id: str) -> list[str]:
+        def work(session: Session) -> Repair:
+            technician = session.exec(select(Technician).where(Technician.id == technician_id)).one()
+            return repairing.report_absent(
+                session, world.settings, organization_id, technician, DISPATCHER, MORNING
+            )
+
+        together.wait()
+        return [item["technician_id"] for item in database.run(engine, work).moved]
+
+    names, organization_id = [ada.id, bo.id], world.organization.id
+    world.session.rollback()
+    with ThreadPoolExecutor(2) as pool:
+        given_to = sorted(pool.map(report, names))
+
+    world.session.expire_all()
+    require_sound(world)
+    holders = {holder(world, first), holder(world, second)}
+    assert cy.no in holders
+    assert ada.no not in holders
+    assert bo.no not in holders
+    assert len(given_to) == 2
+
+
+def test_what_is_held_with_an_absent_technician_is_released(world: World) -> None:
+    ada = world.technician("Ada")
+    job = world.job(world.service())
+    slot = find_slots(world.session, world.settings, job, TOMORROW, TOMORROW, NOW).items[0]
+    held = holds.hold(world.session, world.settings, job.request, slot.slot_id, DISPATCHER, NOW)
+
+    absent(world, ada)
+
+    world.session.refresh(held)
+    assert held.released_at == MORNING
+    assert [b.kind for b in world.session.exec(select(CalendarBlock))] == [BlockKind.ABSENCE]
+
+
+def test_an_absence_that_has_begun_takes_the_rest_of_the_day_from_slots_and_plans(world: World) -> None:
+    ada = world.technician("Ada")
+    early = visit(world, 8)
+    on_site(world, early)
+    absent(world, ada, now=clock_time(8, 30))
+    later = clock_time(11)
+    job = world.job(world.service())
+
+    found = find_slots(world.session, world.settings, job, TOMORROW, TOMORROW, later)
+    day, _ = load_for_plan(world.session, world.settings, world.territory, TOMORROW, later, None)
+    plan = solve(day.problem, max_work=50, start=day.plan)
+
+    assert found.items == ()
+    assert {unserved.visit for unserved in plan.unserved} == {job.appointment.id}
+    assert holder(world, early) == ada.no
