@@ -459,6 +459,11 @@ def an_absence(world: World, ada: Technician) -> None:
     world.session.flush()
 
 
+def a_hold(world: World, ada: Technician) -> None:
+    world.session.add(world.block(ada, epoch(clock_time(9)), epoch(clock_time(10)), BlockKind.HOLD))
+    world.session.flush()
+
+
 def pinned_in_time(world: World, ada: Technician) -> None:
     stood(world, ada, 9, pin=True)
 
@@ -470,7 +475,7 @@ def under_way(world: World, ada: Technician) -> None:
     world.session.flush()
 
 
-@pytest.mark.parametrize("taken_by", [another_organizations, an_absence, pinned_in_time, under_way])
+@pytest.mark.parametrize("taken_by", [another_organizations, an_absence, a_hold, pinned_in_time, under_way])
 def test_what_is_not_ours_to_move_yields_to_no_force(world: World, taken_by: Any) -> None:
     ada = world.technician("Ada")
     taken_by(world, ada)
@@ -542,3 +547,18 @@ def test_travel_beside_another_organizations_visit_is_told_rounded_and_so_is_its
 
     assert one.extra_travel_s == proposal.change.travel_s == 2100, "2112 s"
     assert one.extra_cents == proposal.change.cents
+
+
+def test_each_is_told_its_own_figure(world: World) -> None:
+    people = [world.technician(f"Technician {km}", home_km=km) for km in (8, 11)]
+    for technician in people:
+        technician.max_travel_m = 2_000
+        world.session.add(technician)
+    job = world.job(world.service(), 5)
+
+    by_id = considered(world, job)
+
+    beyond = [by_id[technician.id].reason for technician in people]
+    assert [reason.code for reason in beyond if reason] == ["outside_radius"] * 2
+    off = [reason.by for reason in beyond if reason]
+    assert off == pytest.approx([1_900, 5_800], abs=2), "1.3 times 3 and 6 km, less the radius"
