@@ -580,3 +580,35 @@ def test_another_pay_that_is_asked_for_is_answered_on_the_board(
         expect(sheet).to_contain_text("Ada Lovelace accepted")
         expect(page.locator("#alerts")).to_be_hidden()
     assert field.offer(offer_id)["status"] == "accepted"
+
+
+def test_an_unassigned_visit_is_picked_up_by_keys_and_put_back(board: Page, world: World) -> None:
+    item = board.get_by_role("button", name="Faulty wiring")
+    item.focus()
+
+    board.keyboard.press("m")
+
+    expect(board.locator("#news")).to_contain_text("picked up")
+    expect(board.locator(".ghost-label")).to_contain_text("09:00")
+    board.keyboard.press("ArrowRight")
+    expect(board.locator(".ghost-label")).to_contain_text("09:05")
+    expect(board.locator(".tip-box .violation").first).to_be_visible()
+    board.keyboard.press("Escape")
+    expect(item).to_be_focused()
+    expect(board.locator(".ghost")).to_have_count(0)
+
+
+def test_hours_are_shown_wider_and_a_visit_is_dropped_there_all_the_same(board: Page, world: World) -> None:
+    day = board.locator(".day").first
+    before = box(day)["width"]
+    for _ in range(2):
+        board.get_by_role("button", name="Show fewer hours, wider").click()
+    assert box(day)["width"] > 1.5 * before
+    drawn(board, world, 0).focus()
+    board.keyboard.press("Home")
+
+    carry(board, drawn(board, world, 0), other(world, 0), 10)
+
+    expect(board.locator(".ghost-label")).to_have_text(f"10:00 · {other(world, 0)}")
+    board.keyboard.press("Escape")
+    board.mouse.up()
