@@ -55,6 +55,7 @@ bench: $(LOCKED_BENCH) $(WARMED) ## Measure engines, matrices and calls over HTT
 	@$(BIN)/python -m benchmarks.engines
 	@$(BIN)/python -m benchmarks.story
 	@$(BIN)/python -m benchmarks.booking
+	@$(BIN)/python -m benchmarks.board
 	@[ -z "$(INSTANCES)" ] || $(BIN)/python -m benchmarks.instances --instances "$(INSTANCES)" $(ARGS)
 
 lock: $(BIN)/python ## Write requirements*.txt anew from pyproject.toml (ARGS=--upgrade: newest versions)

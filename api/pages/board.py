@@ -1,10 +1,8 @@
 """`/board`: a territory's day on one screen, for dispatchers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from http import HTTPStatus
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Response, redirect, request, url_for
@@ -12,21 +10,23 @@ from sqlmodel import Session, col, select
 
 from api import context
 from api.auth import PUBLIC, allow
-from api.pages.languages import language_of
+from api.pages.board_words import alerts, figures, waiting
+from api.pages.languages import CODES, language_of
+from api.pages.leaflet import leaflet_file
 from api.pages.route_map import draw_map
 from api.pages.site import page, pages
 from api.pages.timeline import VisitFacts, draw_timeline
-from api.pages.words import STATUS, clock, distance, duration, reason_words, remedy_words, told_day
-from dispatch.appointment import Appointment, Status
-from dispatch.board import Board, Unassigned, board
-from dispatch.catalogue import Service
+from api.pages.words import STATUS, told_day
+from api.policy import content_policy
+from dispatch.appointment import Status
+from dispatch.board import Board, board
+from dispatch.calendar import epoch
+from dispatch.catalogue import Service, services
 from dispatch.customer import Customer
 from dispatch.errors import Invalid, NotFound
-from dispatch.offer_round import would_fill_if_of
 from dispatch.organization import Organization
-from dispatch.service_request import Priority, ServiceRequest
+from dispatch.service_request import ServiceRequest
 from dispatch.territory import Territory, territories
-from optimizer import Reason
 
 LEGEND = (
     Status.SCHEDULED,
@@ -36,20 +36,6 @@ LEGEND = (
     Status.COMPLETED,
     Status.CANNOT_COMPLETE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """An unassigned visit in words. fillings: of one that was offered and nobody took, what would fill it."""
-
-    facts: VisitFacts
-    address: str | None
-    priority: Priority
-    wanted: str
-    fits: int
-    reasons: tuple[str, ...]
-    remedies: tuple[str, ...]
-    fillings: tuple[str, ...]
 
 
 @pages.get("/board")
@@ -69,21 +55,32 @@ def show_board() -> Response:
     day = _day(request.args.get("date"), today)
     found = board(session, context.settings(), territory, day, now)
     facts = _facts(session, found)
-    return page(
+    settings = context.settings()
+    response = page(
         "board.html",
         territories=own,
         territory=territory,
+        organization=session.get_one(Organization, territory.organization_id),
+        services=services(session, territory.organization_id),
+        languages=[language_of(code) for code in CODES],
+        leaflet_file=leaflet_file,
+        tiles=settings.tile_url,
+        attribution=settings.tile_attribution,
         day=day,
+        now_s=epoch(now),
         day_words=told_day(day),
         today=today,
         before=_near(day, -1),
         after=_near(day, 1),
-        figures=_figures(found),
-        legend=[(status, STATUS[status]) for status in LEGEND],
-        timeline=draw_timeline(found.rows, facts, zone, day, now),
-        waiting=_waiting(session, found, facts, zone),
+        figures=figures(found),
+        states=[(status, STATUS[status]) for status in LEGEND],
+        timeline=draw_timeline(found.rows, facts, found.expected, zone, day, now),
+        waiting=waiting(session, found, facts, zone),
+        alerts=alerts(found, facts, zone, day),
         map=draw_map(found.rows, found.unassigned),
     )
+    response.headers["Content-Security-Policy"] = content_policy(settings.tile_origin)
+    return response
 
 
 def to_login() -> Response:
@@ -125,86 +122,14 @@ def _facts(session: Session, found: Board) -> dict[str, VisitFacts]:
     appointments += [item.appointment for item in found.unassigned]
     by_request = {appointment.service_request_id: appointment.id for appointment in appointments}
     query = (
-        select(ServiceRequest.id, Service.name, Service.buffer_before_s, Customer.name)
+        select(ServiceRequest.id, Service, Customer.name)
         .join(Service, col(Service.id) == ServiceRequest.service_id)
         .join(Customer, col(Customer.id) == ServiceRequest.customer_id)
         .where(col(ServiceRequest.id).in_(list(by_request)))
     )
     return {
-        by_request[request_id]: VisitFacts(service, customer, buffer_before_s)
-        for request_id, service, buffer_before_s, customer in session.exec(query)
-    }
-
-
-def _figures(found: Board) -> list[tuple[str, str, str]]:
-    """Label, figure and what it is of."""
-    kpis = found.kpis
-    on_shift = kpis["technicians_on_shift"]
-    return [
-        ("Planned", f"{kpis['planned']}", f"of {_counted(kpis['visits'], 'visit')}"),
-        ("Unassigned", f"{kpis['unassigned']}", "see why" if kpis["unassigned"] else "all placed"),
-        ("Completed", f"{kpis['completed']}", f"{kpis['dispatched']} dispatched so far"),
-        ("Technicians", f"{kpis['technicians_with_visits']}", f"of {on_shift} on shift have visits"),
-        ("Travel", distance(kpis["travel_m"]), duration(kpis["travel_s"])),
-        ("Offers open", f"{kpis['offers_pending']}", "waiting for an answer"),
-    ]
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _waiting(session: Session, found: Board, facts: dict[str, VisitFacts], zone: ZoneInfo) -> list[Waiting]:
-    """The most urgent first."""
-    names = {row.technician.id: row.technician.name for row in found.rows}
-    would_fill = would_fill_if_of(session, [item.appointment for item in found.unassigned])
-    ranked = sorted(found.unassigned, key=lambda item: -item.request.priority.rank)
-    return [
-        Waiting(
-            facts=facts[item.appointment.id],
-            address=item.request.address,
-            priority=item.request.priority,
-            wanted=_wanted(item, zone),
-            fits=item.fits,
-            reasons=tuple(reason_words(reason, names) for reason in item.reasons),
-            remedies=tuple(remedy_words(reason, names) for reason in item.would_fit_if),
-            fillings=tuple(
-                _filling(session, fact, item.appointment, names)
-                for fact in would_fill.get(item.appointment.id, ())
-            ),
+        by_request[request_id]: VisitFacts(
+            service.name, customer, service.buffer_before_s, service.duration_s
         )
-        for item in ranked
-    ]
-
-
-def _filling(session: Session, fact: dict[str, Any], visit: Appointment, names: dict[str, str]) -> str:
-    if fact["code"] == "pay":
-        currency = session.get_one(Organization, visit.organization_id).currency
-        pay = language_of("en").told_money(fact["pay_cents"], currency)
-        return f"It would likely be taken for {pay}."
-    technicians = tuple(fact.get("technicians", ()))
-    return remedy_words(Reason(fact["code"], fact["detail"], technicians, fact.get("by")), names)
-
-
-def _wanted(item: Unassigned, zone: ZoneInfo) -> str:
-    appointment, asked = item.appointment, item.request
-    if appointment.window_start is not None and appointment.window_end is not None:
-        return f"Promised {_range(appointment.window_start, appointment.window_end, zone)}"
-    if asked.earliest_start is not None and asked.due is not None:
-        return f"Wanted {_range(asked.earliest_start, asked.due, zone)}"
-    if asked.due is not None:
-        return f"Due by {_local(asked.due, zone)}"
-    if asked.earliest_start is not None:
-        return f"From {_local(asked.earliest_start, zone)}"
-    return "Any time"
-
-
-def _range(begins: datetime, ends: datetime, zone: ZoneInfo) -> str:
-    """The day is said twice only where they are two."""
-    one_day = begins.astimezone(zone).date() == ends.astimezone(zone).date()
-    return f"{_local(begins, zone)}–{clock(ends.astimezone(zone)) if one_day else _local(ends, zone)}"
-
-
-def _local(instant: datetime, zone: ZoneInfo) -> str:
-    local = instant.astimezone(zone)
-    return f"{local:%a} {clock(local)}"
+        for request_id, service, customer in session.exec(query)
+    }

@@ -2,16 +2,18 @@
 
 Horizontal places are percent of the drawing's width, so that one drawing serves every screen."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from api.pages.words import STATUS, clock, distance, duration
 from dispatch.appointment import Appointment, Status
-from dispatch.board import BoardRow
+from dispatch.board import BoardRow, told_start
+from dispatch.calendar import epoch
 from dispatch.confirming import BEFORE_THE_VISIT
 from dispatch.day import RouteStop
+from dispatch.expected import Expected
 from dispatch.shift import instant, local_day
 
 HOUR = timedelta(hours=1)
@@ -25,11 +27,12 @@ Interval = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class VisitFacts:
-    """What the board says of a visit beside its times."""
+    """What the board says of a visit beside its times. duration_s: as the catalogue says."""
 
     service: str
     customer: str
     buffer_before_s: int
+    duration_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,22 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Lateness:
+    """Of a visit that will begin later than planned. breaks_promise: past the promised window."""
+
+    said: str
+    short: str
+    breaks_promise: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedVisit:
-    """A visit in a technician's lane. track: where beneath the lane its promised window is drawn."""
+    """A visit in a technician's lane. starts_s and ends_s: seconds of the Unix epoch. track: where beneath the bar its
+    promised window is drawn. delay: from the planned start to the expected one."""
 
     id: str
+    starts_s: int
+    ends_s: int
     status: Status
     status_words: str
     facts: VisitFacts
@@ -84,7 +99,9 @@ class PlannedVisit:
     travel: str
     is_pinned: bool
     presence: str | None
+    late: Lateness | None
     bar: Span | None
+    delay: Span | None
     leg: Span | None
     window: Span | None
     track: int
@@ -92,8 +109,10 @@ class PlannedVisit:
     @property
     def title(self) -> str:
         """All of it in a line."""
-        state = self.status_words.lower() + (f", {self.presence}" if self.presence else "")
+        states = [self.status_words.lower(), "pinned" if self.is_pinned else None, self.presence]
+        state = ", ".join(each for each in states if each)
         said = f"{self.times} {self.facts.service}, {self.facts.customer} ({state})."
+        said += f" {self.late.said}." if self.late else ""
         return f"{said} {self.travel} of travel before." + (f" {self.promised}." if self.promised else "")
 
 
@@ -107,13 +126,17 @@ class Lane:
     hours: str
     load: str
     shifts: tuple[Span, ...]
+    absences: tuple[Span, ...]
     visits: tuple[PlannedVisit, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """lanes: of those who work or have visits; absent: the names of the others. now: None on other days."""
+    """lanes: of those who work or have visits; absent: the names of the others. now: None on other days. begins_s and
+    ends_s: of the scale, in seconds of the Unix epoch."""
 
+    begins_s: int
+    ends_s: int
     ticks: tuple[Tick, ...]
     lanes: tuple[Lane, ...]
     absent: tuple[str, ...]
@@ -121,15 +144,22 @@ class Timeline:
 
 
 def draw_timeline(
-    rows: Sequence[BoardRow], facts: Mapping[str, VisitFacts], zone: ZoneInfo, day: date, now: datetime
+    rows: Sequence[BoardRow],
+    facts: Mapping[str, VisitFacts],
+    expected: Mapping[str, Expected],
+    zone: ZoneInfo,
+    day: date,
+    now: datetime,
 ) -> Timeline:
-    """facts: by appointment."""
+    """facts and expected: by appointment."""
     present = [row for row in rows if row.shifts or row.route.stops]
     scale = _scale(present, zone, day)
     at = scale.at(now)
     return Timeline(
+        begins_s=epoch(scale.begins),
+        ends_s=epoch(scale.ends),
         ticks=tuple(scale.ticks(zone)),
-        lanes=tuple(_lane(row, facts, zone, scale) for row in present),
+        lanes=tuple(_lane(row, facts, expected, zone, scale) for row in present),
         absent=tuple(row.technician.name for row in rows if not row.shifts and not row.route.stops),
         now=Tick(at, clock(now.astimezone(zone))) if 0 <= at <= 100 else None,
     )
@@ -166,11 +196,17 @@ def _planned(stop: RouteStop) -> Interval:
     return begins, ends
 
 
-def _lane(row: BoardRow, facts: Mapping[str, VisitFacts], zone: ZoneInfo, scale: Scale) -> Lane:
-    spans = (scale.span(shift.starts_at, shift.ends_at) for shift in row.shifts)
-    hours = [_range(shift.starts_at, shift.ends_at, zone) for shift in row.shifts]
+def _lane(
+    row: BoardRow,
+    facts: Mapping[str, VisitFacts],
+    expected: Mapping[str, Expected],
+    zone: ZoneInfo,
+    scale: Scale,
+) -> Lane:
+    at_work = [(shift.starts_at, shift.ends_at) for shift in row.shifts]
+    hours = [_range(*shift, zone) for shift in at_work]
     visits = [
-        _visit(stop, track, facts[stop.appointment.id], zone, scale)
+        _visit(stop, track, facts[stop.appointment.id], expected.get(stop.appointment.id), zone, scale)
         for stop, track in zip(row.route.stops, _tracks(row.route.stops), strict=True)
     ]
     count = "1 visit" if len(visits) == 1 else f"{len(visits)} visits"
@@ -180,9 +216,15 @@ def _lane(row: BoardRow, facts: Mapping[str, VisitFacts], zone: ZoneInfo, scale:
         kind=row.engagement.kind.value,
         hours=", ".join(hours) or "no shift",
         load=f"{count}, {distance(row.route.travel_m)}" if visits else "free",
-        shifts=tuple(span for span in spans if span is not None),
+        shifts=_spans(at_work, scale),
+        absences=_spans(row.absences, scale),
         visits=tuple(visits),
     )
+
+
+def _spans(intervals: Iterable[Interval], scale: Scale) -> tuple[Span, ...]:
+    spans = (scale.span(*interval) for interval in intervals)
+    return tuple(span for span in spans if span is not None)
 
 
 def _tracks(stops: Sequence[RouteStop]) -> list[int]:
@@ -207,13 +249,17 @@ def _promised(stop: RouteStop) -> Interval | None:
     return (begins, ends) if begins is not None and ends is not None else None
 
 
-def _visit(stop: RouteStop, track: int, facts: VisitFacts, zone: ZoneInfo, scale: Scale) -> PlannedVisit:
+def _visit(
+    stop: RouteStop, track: int, facts: VisitFacts, expected: Expected | None, zone: ZoneInfo, scale: Scale
+) -> PlannedVisit:
     begins, ends = _planned(stop)
     appointment = stop.appointment
     arrives = begins - timedelta(seconds=facts.buffer_before_s)
     window = _promised(stop)
     return PlannedVisit(
         id=appointment.id,
+        starts_s=epoch(begins),
+        ends_s=epoch(ends),
         status=appointment.status,
         status_words=STATUS[appointment.status],
         facts=facts,
@@ -223,11 +269,30 @@ def _visit(stop: RouteStop, track: int, facts: VisitFacts, zone: ZoneInfo, scale
         travel=f"{duration(stop.travel_s)}, {distance(stop.travel_m)}",
         is_pinned=appointment.pinned or appointment.pinned_time,
         presence=_presence(appointment),
+        late=_lateness(expected, zone),
         bar=scale.span(begins, ends),
+        delay=scale.span(begins, told) if (told := _told(expected)) is not None else None,
         leg=scale.span(arrives - timedelta(seconds=stop.travel_s), arrives),
         window=scale.span(*window) if window else None,
         track=track,
     )
+
+
+def _told(expected: Expected | None) -> datetime | None:
+    """When it is expected to begin, if that is after it was planned to."""
+    told = told_start(expected) if expected is not None else None
+    return told if expected is not None and told is not None and told > expected.scheduled_start else None
+
+
+def _lateness(expected: Expected | None, zone: ZoneInfo) -> Lateness | None:
+    told = _told(expected)
+    if expected is None or told is None:
+        return None
+    said = f"Expected at {clock(told.astimezone(zone))}"
+    if not expected.is_late:
+        return Lateness(said, clock(told.astimezone(zone)), breaks_promise=False)
+    late = duration(expected.late_by_s)
+    return Lateness(f"{said}, {late} past the promised window", f"{late} late", breaks_promise=True)
 
 
 def _presence(appointment: Appointment) -> str | None:

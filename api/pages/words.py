@@ -23,7 +23,7 @@ STATUS: Mapping[Status, str] = {
 NAMED = 2
 """So many technicians are named, more are counted."""
 
-_UNIT = re.compile(r"\((seconds|metres) ([^)]*)\)")
+_UNIT = re.compile(r"\((seconds|metres)( [^)]*)?\)")
 _THAT_MANY = re.compile(r"that many (seconds|metres|visits)")
 
 
@@ -82,7 +82,7 @@ def _who(technicians: tuple[str, ...], names: Mapping[str, str]) -> str:
 
 
 def _by(found: re.Match[str], by: int | None) -> str:
-    return f"({_amount(found[1], by)} {found[2]})" if by is not None else ""
+    return f"({_amount(found[1], by)}{found[2] or ''})" if by is not None else ""
 
 
 def _amount(unit: str, by: int | None) -> str:

@@ -131,11 +131,11 @@ def test_a_narrow_board_lists_what_a_wide_one_draws(browser: Browser, site: str,
     for width, is_drawn in ((WIDE, True), (NARROW, False)):
         with opened(browser, site, width) as page:
             sign_in(page, site, world)
-            lane = page.locator("details.lane").filter(has=page.locator("g.visit")).first
+            lane = page.locator(".lane").filter(has=page.locator("g.visit")).first
 
             assert lane.locator("svg.day").is_visible() is is_drawn
             lane.locator(".name").click()
-            assert lane.get_by_text("Leak repair").last.is_visible()
+            assert lane.locator(".stops").get_by_text("Leak repair").last.is_visible()
 
 
 def test_a_leg_of_travel_ends_where_its_visit_begins(browser: Browser, site: str, world: World) -> None:

@@ -1,5 +1,6 @@
 """What the pages draw and say, without a page."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,12 +8,14 @@ import pytest
 
 from api.pages.languages import language_of
 from api.pages.route_map import draw_map
-from api.pages.timeline import Scale, VisitFacts, draw_timeline
+from api.pages.timeline import PlannedVisit, Scale, Span, VisitFacts, draw_timeline
 from api.pages.words import distance, duration, reason_words, remedy_words, told_time
 from dispatch.appointment import Appointment, Status
 from dispatch.board import BoardRow
 from dispatch.day import DayRoute, RouteStop
+from dispatch.expected import Expected
 from dispatch.places import Place
+from dispatch.position import Position
 from dispatch.shift import WorkingTime
 from dispatch.technician import Engagement, Technician
 from optimizer import Reason
@@ -55,13 +58,13 @@ def row(*stops: RouteStop, shift: tuple[float, float] | None = (9, 17)) -> Board
 
 
 def facts(*stops: RouteStop, buffer_before_s: int = 0) -> dict[str, VisitFacts]:
-    return {each.appointment.id: VisitFacts("Leak", "Cy", buffer_before_s) for each in stops}
+    return {each.appointment.id: VisitFacts("Leak", "Cy", buffer_before_s, 1800) for each in stops}
 
 
 def test_visits_and_travel_are_drawn_to_scale() -> None:
     visit = stop(0, 13, (12, 14))
 
-    timeline = draw_timeline([row(visit)], facts(visit), NEW_YORK, date(2027, 3, 2), hour(11))
+    timeline = draw_timeline([row(visit)], facts(visit), {}, NEW_YORK, date(2027, 3, 2), hour(11))
 
     (drawn,) = timeline.lanes[0].visits
     assert drawn.bar is not None
@@ -78,7 +81,7 @@ def test_travel_ends_before_the_buffer_at_the_door() -> None:
     visit = stop(0, 13, (12, 14))
 
     timeline = draw_timeline(
-        [row(visit)], facts(visit, buffer_before_s=900), NEW_YORK, date(2027, 3, 2), hour(30)
+        [row(visit)], facts(visit, buffer_before_s=900), {}, NEW_YORK, date(2027, 3, 2), hour(30)
     )
 
     leg = timeline.lanes[0].visits[0].leg
@@ -87,16 +90,67 @@ def test_travel_ends_before_the_buffer_at_the_door() -> None:
     assert timeline.now is None
 
 
+def expected(visit: RouteStop, start: float) -> dict[str, Expected]:
+    appointment = visit.appointment
+    assert appointment.scheduled_start is not None
+    late = Expected(appointment.id, "o", 1, hour(start), appointment.scheduled_start, appointment.window_end)
+    return {appointment.id: late}
+
+
+def test_a_delay_is_drawn_to_scale_and_told_by_how_much_it_breaks_the_promise() -> None:
+    visit = stop(0, 13, (12, 14))
+
+    def lateness(start: float) -> PlannedVisit:
+        timeline = draw_timeline(
+            [row(visit)], facts(visit), expected(visit, start), NEW_YORK, date(2027, 3, 2), hour(11)
+        )
+        return timeline.lanes[0].visits[0]
+
+    late, later, as_planned = lateness(14.5), lateness(13.5), lateness(13)
+
+    assert late.late is not None
+    assert (late.late.said, late.late.short) == (
+        "Expected at 14:30, 30 min past the promised window",
+        "30 min late",
+    )
+    assert late.delay == Span(50, 18.75)
+    assert "30 min past the promised window" in late.title
+    assert later.late is not None
+    assert (later.late.said, later.late.breaks_promise) == ("Expected at 13:30", False)
+    assert (as_planned.late, as_planned.delay) == (None, None)
+
+
+def test_absences_are_drawn_over_the_shift() -> None:
+    absent = replace(row(), absences=((hour(11), hour(13)),))
+
+    timeline = draw_timeline([absent], {}, {}, NEW_YORK, date(2027, 3, 2), hour(0))
+
+    assert timeline.lanes[0].absences == (Span(25, 25),)
+
+
+def test_a_map_shows_where_people_are_in_the_colour_of_their_route() -> None:
+    seen = Position(technician_no=1, lat=40.75, lon=-74.0, recorded_at=hour(10), received_at=hour(10))
+    rows = [row(), replace(row(stop(0, 10, (9, 11))), position=seen)]
+
+    drawn = draw_map(rows, [])
+
+    assert drawn is not None
+    (position,) = drawn.positions
+    assert (position.name, position.hue) == ("Ana", drawn.routes[0].hue)
+    assert position.point[1] < drawn.routes[0].stops[0][1], "it is north of the visit"
+    assert drawn.live["positions"][0]["place"] == (40.75, -74.0)
+
+
 def test_windows_that_overlap_or_touch_are_drawn_on_tracks_of_their_own() -> None:
     visits = [stop(0, 9.5, (9, 11)), stop(1, 10.5, (10, 12)), stop(2, 11.5, (11, 13)), stop(3, 13, (13, 15))]
 
-    timeline = draw_timeline([row(*visits)], facts(*visits), NEW_YORK, date(2027, 3, 2), hour(0))
+    timeline = draw_timeline([row(*visits)], facts(*visits), {}, NEW_YORK, date(2027, 3, 2), hour(0))
 
     assert [drawn.track for drawn in timeline.lanes[0].visits] == [0, 1, 2, 0]
 
 
 def test_who_neither_works_nor_has_visits_is_named_apart() -> None:
-    timeline = draw_timeline([row(shift=None)], {}, NEW_YORK, date(2027, 3, 2), hour(12))
+    timeline = draw_timeline([row(shift=None)], {}, {}, NEW_YORK, date(2027, 3, 2), hour(12))
 
     assert timeline.lanes == ()
     assert timeline.absent == ("Ana",)
@@ -104,7 +158,7 @@ def test_who_neither_works_nor_has_visits_is_named_apart() -> None:
 
 
 def test_a_shift_that_began_the_day_before_does_not_stretch_the_day() -> None:
-    timeline = draw_timeline([row(shift=(-2, 6))], {}, NEW_YORK, date(2027, 3, 2), hour(1))
+    timeline = draw_timeline([row(shift=(-2, 6))], {}, {}, NEW_YORK, date(2027, 3, 2), hour(1))
 
     assert [tick.label for tick in timeline.ticks] == ["00:00", "01:00", "02:00", "03:00", "04:00", "05:00"]
 
@@ -120,7 +174,7 @@ def test_the_hour_that_spring_skips_has_no_tick() -> None:
 def test_ticks_are_full_hours_where_the_zone_is_half_an_hour_off() -> None:
     visit = stop(0, 13, (12, 14))
 
-    timeline = draw_timeline([row(visit)], facts(visit), KOLKATA, date(2027, 3, 3), hour(0))
+    timeline = draw_timeline([row(visit)], facts(visit), {}, KOLKATA, date(2027, 3, 3), hour(0))
 
     assert {tick.label[-3:] for tick in timeline.ticks} == {":00"}
 

@@ -192,7 +192,7 @@ def test_the_board_shows_visits_travel_windows_and_reasons(client: ApiClient, wo
 
     shown = client.get(f"/board?territory_id={world.territory_id}&date={DAY}").text
 
-    assert shown.count('class="visit"') == 3
+    assert shown.count('class="visit scheduled"') == 3
     assert shown.count('class="leg"') == 3 + 1
     assert shown.count('class="window"') == 3 + 1
     assert "of 4 visits" in shown
