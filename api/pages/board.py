@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from api import context
 from api.auth import PUBLIC, allow
+from api.location_reads import note_shown
 from api.pages.board_words import alerts, figures, waiting
 from api.pages.languages import CODES, language_of
 from api.pages.leaflet import leaflet_file
@@ -19,7 +20,7 @@ from api.pages.timeline import VisitFacts, draw_timeline
 from api.pages.words import STATUS, told_day
 from api.policy import content_policy
 from dispatch.appointment import Status
-from dispatch.board import Board, board
+from dispatch.board import Board, board, located
 from dispatch.calendar import epoch
 from dispatch.catalogue import Service, services
 from dispatch.customer import Customer
@@ -54,6 +55,7 @@ def show_board() -> Response:
     today = now.astimezone(zone).date()
     day = _day(request.args.get("date"), today)
     found = board(session, context.settings(), territory, day, now)
+    note_shown(*located(found))
     facts = _facts(session, found)
     settings = context.settings()
     response = page(

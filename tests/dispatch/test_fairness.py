@@ -155,7 +155,7 @@ def _seen(world: World, job: Job) -> tuple[object, ...]:
 def test_whoever_orders_people_can_write_decisions_and_not_read_them() -> None:
     """Who may be asked, read or forget them is told apart; all else of the domain knows `note` alone."""
     told = {f"dispatch.{name}" for name in ("decision", "review", "fairness", "own_data")}
-    readers = {"access", "decision", "own_data", "review", "tables", "worker"}
+    readers = {"access", "audit", "decision", "own_data", "review", "tables", "worker"}
     modules = [path for path in Path(dispatch.__file__).parent.glob("*.py") if path.stem not in readers]
 
     known = {(path.stem, name) for path in modules for name in _known_of(path, told)}

@@ -15,7 +15,6 @@ from sqlmodel import Session, col, func, select
 
 from dispatch import webhook_endpoints
 from dispatch.database import transaction
-from dispatch.delivering import AT_ONCE
 from dispatch.events import SYSTEM, record
 from dispatch.settings import Settings
 from dispatch.webhook import DeliveryStatus, WebhookDelivery
@@ -109,7 +108,9 @@ def test_everything_arrives_although_the_sender_is_killed_again_and_again(
     failed = sum(one.behaviour != 200 for one in arrived)
     assert before_the_end < EVENTS
     assert killing.receiver.taken == told, "each of them, and nothing else"
-    assert again <= KILLS * AT_ONCE, "again only what was on its way when its sender was killed"
+    assert again <= EVENTS // 10, (
+        "again only what was on its way when its sender was killed, or answered too late"
+    )
     assert failed > EVENTS // 4
     assert all(one.is_signed_by(secret) for one in arrived)
     with Session(killing.engine) as session:

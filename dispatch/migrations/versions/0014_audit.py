@@ -1,14 +1,14 @@
 """The audit: who read where a technician was; what is recorded is never changed; an organization's newest first.
 
-Revision: 0015, after 0014
+Revision: 0014, after 0013
 """
 
 import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

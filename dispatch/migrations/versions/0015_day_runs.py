@@ -1,12 +1,12 @@
 """A technician's latest position is found without reading those of before.
 
-Revision: 0016, after 0015
+Revision: 0015, after 0014
 """
 
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

@@ -1,13 +1,13 @@
 """What a plan run was given is kept, so that it can be solved again; how many visits it may move.
 
-Revision: 0013, after 0011
+Revision: 0012, after 0011
 """
 
 import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
 from alembic import op
 
-revision = "0013"
+revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None

@@ -1,6 +1,6 @@
 """Webhooks: what became of each delivery and of each endpoint. The tables of before were never written to.
 
-Revision: 0014, after 0013
+Revision: 0013, after 0012
 """
 
 from typing import Any
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
