@@ -1,6 +1,7 @@
 """Booking: a promise is made, moved or taken back, with the calendar that keeps it, in one transaction."""
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
@@ -14,10 +15,11 @@ from dispatch.links import open_tracking
 from dispatch.offer import OPEN, Offer, OfferStatus
 from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.placing import Placed, keep, note_placed, take_out
-from dispatch.planning import Job, Window, job_of
+from dispatch.planning import Job, Window, job_of, window_to_promise
 from dispatch.promise import PromiseKind, enter
 from dispatch.service_request import ServiceRequest
 from dispatch.settings import Settings
+from dispatch.territory import Territory
 
 
 def book(
@@ -233,6 +235,23 @@ def promise(
     appointment.promise(window)
     open_tracking(settings, appointment)
     enter(session, appointment.organization_id, appointment.id, kind, window, now, by)
+
+
+def promise_as_planned(
+    session: Session, settings: Settings, appointment: Appointment, by: Actor, now: datetime
+) -> None:
+    """Where nothing is promised, the window around the planned start; the customer is told."""
+    if appointment.is_promised:
+        return
+    assert appointment.scheduled_start is not None
+    zone = ZoneInfo(session.get_one(Territory, appointment.territory_id).time_zone)
+    window = window_to_promise(job_of(session, appointment), zone, appointment.scheduled_start)
+    promise(session, settings, appointment, window, PromiseKind.GIVEN, by, now)
+    session.add(appointment)
+    after = {"arrival_window": window_fields(window)}
+    record(
+        session, appointment.organization_id, appointment.id, "appointment.scheduled", now, by, after=after
+    )
 
 
 def promised_window(appointment: Appointment) -> Window:

@@ -11,7 +11,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from dispatch.appointment import Appointment, Status
 from dispatch.asking import Asking, advance, begin, window_of
-from dispatch.booking import give_back, supersede
+from dispatch.booking import give_back, promise_as_planned, supersede
 from dispatch.calendar import BlockKind, mark_block
 from dispatch.errors import Invalid, InvalidState, NoLongerFits, OfferTaken, SlotTaken, UnknownReference
 from dispatch.events import SYSTEM, Actor, record
@@ -138,9 +138,9 @@ def lock_offer(session: Session, offer: Offer) -> None:
 
 
 def accept(session: Session, settings: Settings, offer: Offer, by: Actor, now: datetime) -> Appointment:
-    """The visit is the technician's: -> dispatched, whatever else was asked about it is superseded, and so is what the
-    technician was asked together with others and has no time for any more. A winner's second accept changes nothing.
-    Raises `OfferTaken`, `OfferExpired`, `NoLongerFits`, `InvalidState`."""
+    """The visit is the technician's: -> dispatched, its window promised where none was. Whatever else was asked about
+    it is superseded, and so is what the technician was asked together with others and has no time for any more. A
+    winner's second accept changes nothing. Raises `OfferTaken`, `OfferExpired`, `NoLongerFits`, `InvalidState`."""
     if offer.status is OfferStatus.ACCEPTED:
         return session.get_one(Appointment, offer.appointment_id)
     offer.require_open(now)
@@ -156,6 +156,7 @@ def _take(session: Session, settings: Settings, offer: Offer, by: Actor, now: da
     elif appointment.technician_no != offer.technician_no:
         raise OfferTaken()
     _win(session, offer, OfferStatus.ACCEPTED, now)
+    promise_as_planned(session, settings, appointment, by, now)
     appointment.move(Status.DISPATCHED)
     appointment.agreed_start = appointment.scheduled_start
     session.add(appointment)

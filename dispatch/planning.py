@@ -175,6 +175,17 @@ def window_for(start: datetime, windows: Sequence[Window]) -> Window:
     return max(holding, key=lambda window: (min(start - window[0], window[1] - start), window[0]))
 
 
+def window_to_promise(job: Job, zone: ZoneInfo, start: datetime) -> Window:
+    """For a planned start, where no plan chose it: of the slot grid, or where that has none inside what was asked for,
+    from the start on."""
+    day = start.astimezone(zone).date()
+    grid = requested_windows(job, slot_windows(job.service, day, zone), local_day(day, zone)[0])
+    holding = [window for window in grid if window[0] <= start <= window[1]]
+    if holding:
+        return window_for(start, holding)
+    return start, start + timedelta(seconds=job.service.arrival_window_s)
+
+
 def merged(windows: Iterable[Window]) -> list[Window]:
     """Sorted and disjoint, as the optimizer wants them."""
     merged: list[Window] = []

@@ -9,8 +9,7 @@ ours to move yields to nothing.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from sqlmodel import Session
 
@@ -21,14 +20,11 @@ from dispatch.planning import (
     Job,
     Window,
     WorkingDay,
-    requested_windows,
-    slot_windows,
-    window_for,
+    window_to_promise,
     with_visit,
 )
 from dispatch.pricing import NO_CHANGE, Change, change_between
 from dispatch.settings import Settings
-from dispatch.shift import local_day
 from dispatch.technician import EngagementStatus
 from dispatch.violations import (
     Violation,
@@ -188,25 +184,12 @@ def _proposal(
         job=job,
         wish=question.wish,
         violations=violations,
-        window=question.promise or _window_to_promise(job, question.zone, start),
+        window=question.promise or window_to_promise(job, question.zone, start),
         day=day,
         plan=plan,
         moved=(*_retimed(day, plan, job), *(_moved(day, id_, None) for id_ in lost)),
         change=elsewhere + there,
     )
-
-
-def _window_to_promise(job: Job, zone: ZoneInfo, start: datetime) -> Window:
-    """As a plan would promise it: of the slot grid, or where that has none inside what was asked for, from the start
-    on."""
-    day = start.astimezone(zone).date()
-    grid = requested_windows(job, slot_windows(job.service, day, zone), local_day(day, zone)[0])
-    holding = [window for window in grid if is_in(start, window)]
-    return window_for(start, holding) if holding else (start, start + _window_length(job))
-
-
-def _window_length(job: Job) -> timedelta:
-    return timedelta(seconds=job.service.arrival_window_s)
 
 
 def _retimed(day: WorkingDay, plan: Plan, job: Job) -> Iterator[Moved]:

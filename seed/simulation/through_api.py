@@ -2,13 +2,15 @@
 what is due.
 
 Customers ask for windows and choose one, or wait to be called back. Offers leave by themselves. The dispatcher has the
-day planned every so often and decides nothing else. A phone tells its technician of an offer and of a change in its
-calendar within a minute; to find out which, tables are read, and everything that is done is done over the API.
+day planned every so often, and looks at the board: what nobody took, and what no window could be promised of, is
+offered once to several at once, for what the board says would fill it. A phone tells its technician of an offer and of a change
+in its calendar within a minute; to find out which, tables are read, and everything that is done is done over the API.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -26,7 +28,7 @@ from seed.problem import seconds
 from seed.simulation.api_client import ApiClient
 from seed.simulation.clock import Agenda
 from seed.simulation.crew import Crew, Stop
-from seed.simulation.people import Job, People, instant_of, told
+from seed.simulation.people import HURRY_S, Job, People, instant_of, told
 from seed.simulation.record import Record, Story
 from seed.simulation.shop import SLUG, Shop
 
@@ -34,16 +36,19 @@ TICK_S, IDLE_TICK_S = 60, 300
 """How often the worker looks for what is due: after somebody called the API, and otherwise. A real one looks twice a
 second."""
 NOBODY_OPENED = "Nobody opened the door."
+MOST_PAY = Fraction(3, 2)
+"""Of what was offered before, for a visit that is offered again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the dispatcher has set up. plan_every_s, max_work: plans of the day, bounded by work and not by time, so
-    that they are the same each time. offer_before_s: see `shop`. offer_deadline_s: as the setting of that name, less
-    than usual: all is booked for the same day."""
+    that they are the same each time. look_every_s: at the board, while phones are on. offer_before_s: see `shop`.
+    offer_deadline_s: as the setting of that name, less than usual: all is booked for the same day."""
 
     plan_every_s: int = 3_600
     max_work: int = 2_000
+    look_every_s: int = 900
     offer_before_s: int = 3 * 3_600
     offer_deadline_s: int = 3_600
 
@@ -70,6 +75,7 @@ class ThroughApi:
         self.appointments: dict[str, str] = {}
         self._customers: dict[str, tuple[str, str]] = {}
         self._seen_offer = ""
+        self._offered_again: set[str] = set()
         self._changes = 0
         self._calendars: dict[str, int] = {}
         self.plans = 0
@@ -85,6 +91,8 @@ class ThroughApi:
             self._agenda.at(at, self._tick)
         for at in range(self._agenda.now, until_midnight, self._policy.plan_every_s):
             self._agenda.at(at, self._plan)
+        for at in range(self._agenda.now, until_midnight, self._policy.look_every_s):
+            self._agenda.at(at, self._look)
 
     # Customers
 
@@ -179,6 +187,31 @@ class ThroughApi:
             if self.story.records[call.id].window is None:
                 self._promised(call, visit["arrival_window"], is_chosen=False)
 
+    def _look(self) -> None:
+        """Offers what nobody took while its window is to come, and what is promised no window; each visit once."""
+        if self._people.hears_at(self._agenda.now) != self._agenda.now:
+            return
+        day = self._people.day.date.isoformat()
+        board = self._api.get("/v1/board", key=self._shop.key, territory_id=self._shop.territory_id, date=day)
+        unfilled = {each["appointment_id"] for each in board["alerts"] if each["kind"] == "unfilled"}
+        for visit in board["unassigned"]:
+            id_, window = visit["appointment_id"], visit["arrival_window"]
+            is_ahead = window and instant_of(window["end"]) > self._agenda.now + self._policy.look_every_s
+            if window is None or (id_ in unfilled and is_ahead):
+                self._offer_again(id_, visit["would_fill_if"])
+
+    def _offer_again(self, appointment_id: str, would_fill_if: Sequence[dict[str, Any]]) -> None:
+        if appointment_id in self._offered_again:
+            return
+        self._offered_again.add(appointment_id)
+        body: dict[str, Any] = {"strategy": "broadcast"}
+        pay = next((each for each in would_fill_if if each["code"] == "pay"), None)
+        if pay is not None:
+            most = (pay["pay_cents"] - pay["by"]) * MOST_PAY
+            body["pay"] = {"amount": min(pay["pay_cents"], int(most)), "currency": "USD"}
+        path = f"/v1/appointments/{appointment_id}/offers"
+        self._api.ask("POST", path, body, key=self._shop.key, also=(409,))
+
     def _tick(self) -> None:
         is_idle = self._api.changes == self._changes
         if is_idle and self._agenda.now % IDLE_TICK_S:
@@ -219,7 +252,8 @@ class ThroughApi:
         offer = self._api.get(f"/v1/offers/{offer_id}", key=key)
         if offer["status"] != "pending":
             return
-        notice_s = instant_of(offer["arrival_window"]["start"]) - self._agenda.now
+        window = offer["arrival_window"]
+        notice_s = instant_of(window["start"]) - self._agenda.now if window is not None else HURRY_S
         job = Job(offer["pay"]["amount"], offer["duration_s"], offer["travel_s"], notice_s)
         if not self._people.accepts(call, person, job):
             self._api.post(f"/v1/offers/{offer_id}/decline", {}, key=key)
@@ -230,6 +264,9 @@ class ThroughApi:
         record = self.story.records[call.id]
         record.committed_at, record.person = self._agenda.now, person.id
         record.pay_cents = offer["pay"]["amount"]
+        if record.window is None:
+            visit = self._api.get(f"/v1/appointments/{offer['appointment_id']}", key=self._shop.key)
+            self._promised(call, visit["arrival_window"], is_chosen=False)
         self.crew.look(person.id)
 
     def stops(self, person: Freelancer) -> Sequence[Stop]:

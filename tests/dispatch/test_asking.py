@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import select
 
 import optimizer
-from dispatch import booking, offering, placing, ranking
+from dispatch import booking, offering, outbox, placing, ranking
 from dispatch.appointment import Status
 from dispatch.asking import DEFAULT_ANSWER_TIME, LEAST_ANSWER_TIME
 from dispatch.booking import promise
@@ -18,6 +18,7 @@ from dispatch.events import Actor
 from dispatch.offer import Offer, OfferStatus, OfferStrategy
 from dispatch.offer_round import OfferRound, RoundStatus
 from dispatch.offering import Wanted
+from dispatch.outbox import Notification
 from dispatch.planning import Job, load_for_plan
 from dispatch.promise import PromiseKind
 from dispatch.technician import Technician
@@ -175,6 +176,19 @@ def test_an_accepted_broadcast_supersedes_ones_own_that_fit_no_more(world: World
         OfferStatus.PENDING,
         OfferStatus.PENDING,
     ]
+
+
+def test_who_accepts_what_nothing_was_promised_of_makes_the_promise(world: World) -> None:
+    ada = world.technician()
+    job = world.job(world.service(), 2, earliest_start=clock_time(9))
+    [offer] = sent(world, job, OfferStrategy.BROADCAST)
+
+    visit = offering.accept(world.session, world.settings, offer, Actor("technician", ada.id), NOW)
+
+    assert visit.status is Status.DISPATCHED
+    assert (visit.window_start, visit.scheduled_start) == (clock_time(9), clock_time(9))
+    told = select(Notification.kind).where(Notification.appointment_id == visit.id)
+    assert {outbox.Kind.BOOKED, outbox.Kind.TECHNICIAN_CONFIRMED} <= set(world.session.exec(told))
 
 
 def test_accepting_inserts_into_the_one_calendar_of_all_organizations(world: World) -> None:
