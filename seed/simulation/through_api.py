@@ -3,8 +3,9 @@ what is due.
 
 Customers ask for windows and choose one, or wait to be called back. Offers leave by themselves. The dispatcher has the
 day planned every so often, and looks at the board: what nobody took, and what no window could be promised of, is
-offered once to several at once, for what the board says would fill it. A phone tells its technician of an offer and of a change
-in its calendar within a minute; to find out which, tables are read, and everything that is done is done over the API.
+offered once to several at once, for what the board says would fill it. A phone tells its technician of an offer and of
+a change in its calendar within a minute; to find out which, tables are read, and everything that is done is done over
+the API.
 """
 
 from collections import Counter
