@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from dispatch.plan_input import Difference, Replay
 
@@ -30,7 +30,7 @@ def parts(plan_id: str, found: Replay) -> Iterator[Table | str]:
 
 
 def _differences(what: str, differences: tuple[Difference, ...]) -> Table:
-    table = Table(what, "kept", "now")
+    table = Table(Column(what, no_wrap=True), "kept", "now")
     for difference in differences:
         table.add_row(difference.what, difference.kept, difference.now)
     return table

@@ -76,7 +76,11 @@ class _Arrival(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        content = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        content = self.rfile.read(length)
+        if len(content) < length:  # its sender was killed in the middle
+            self.close_connection = True
+            return
         id_ = self.headers["webhook-id"]
         self.server.times[id_] += 1
         behaviour = self.server.behaves(id_, self.server.times[id_])
