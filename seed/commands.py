@@ -330,7 +330,9 @@ def simulate(
     day = (
         _day_of(date_of_clock, file, seed) if size is None else city.small_day(date_of_clock, size, seed=seed)
     )
-    policy = Policy(plan_every_min * 60, max_work, round(offer_before_h * 3600))
+    policy = Policy(
+        plan_every_s=plan_every_min * 60, max_work=max_work, offer_before_s=round(offer_before_h * 3600)
+    )
     with _DayBar() as bar:
         outcome = run_day(
             day,

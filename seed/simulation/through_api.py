@@ -41,7 +41,7 @@ MOST_PAY = Fraction(3, 2)
 """Of what was offered before, for a visit that is offered again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What the dispatcher has set up. plan_every_s, max_work: plans of the day, bounded by work and not by time, so
     that they are the same each time. look_every_s: at the board, while phones are on. offer_before_s: see `shop`.
