@@ -74,8 +74,9 @@ def place(
                 return _place_on(session, job, window, day)
         except CalendarMoved:
             session.expire_all()
-            if technician_no is not None:
+            if opening is None:
                 break
+            calendars_of(session, job.appointment.organization_id).forget(opening.technician_no)
         except Infeasible as error:
             raise SlotTaken() from error
     raise SlotTaken()

@@ -262,6 +262,13 @@ class Calendars:
                     return day.source[shift_id]
         return None
 
+    def forget(self, technician_no: int) -> None:
+        """The calendar is read anew by whoever asks next, whatever its stamp says: something that is no part of it has
+        changed in a visit that stands in it."""
+        with self._lock:
+            for day in self._days.values():
+                day.forget([technician_no])
+
     def note(self, session: Session, technician: Technician, was: int, after: WorkingDay) -> None:
         """The shift of `after` is so from now on, and nothing else of the calendar has changed since its stamp was
         `was`: the next to ask need not read it again. Called by whoever has the calendar locked, after its last

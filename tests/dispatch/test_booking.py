@@ -52,6 +52,22 @@ def test_whatever_is_offered_can_be_booked(world: World) -> None:
     assert len(offered) >= 3
 
 
+def test_what_is_noted_of_a_visit_keeps_nobody_from_booking_beside_it(world: World) -> None:
+    """That the customer will be there, say: it changes the visit, and nothing by which slots are found."""
+    world.technician()
+    service = world.service()
+    noted = book(world, world.job(service))
+    other = world.job(service, 2)
+    slot = slots_of(world, other).items[0]
+    noted.customer_confirmed_at = NOW
+    noted.version += 1
+    world.session.flush()
+
+    appointment = book(world, other, slot.slot_id)
+
+    assert appointment.status is Status.SCHEDULED
+
+
 def test_who_is_absent_between_arrival_and_work_is_booked_for_when_it_is_back(world: World) -> None:
     """33 minutes of travel fit before the absence; what is written takes none of its time twice."""
     technician = world.technician(kind=Kind.EMPLOYEE)
