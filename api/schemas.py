@@ -26,6 +26,7 @@ from pydantic import (
 from api.bodies import JsonBody
 from dispatch.errors import NotFound
 from dispatch.ids import is_id
+from dispatch.instants import instant_told
 
 EARLIEST_YEAR, LATEST_YEAR = 1970, 2199
 MAX_AMOUNT = 10**9
@@ -49,7 +50,7 @@ def _instant(value: Any) -> datetime:
 
 def rendered(instant: datetime) -> str:
     """RFC 3339 in UTC with `Z`."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return instant_told(instant)
 
 
 def _date(value: Any) -> date:

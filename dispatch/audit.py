@@ -16,6 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from dispatch.appointment import Appointment
 from dispatch.decision import Decision
 from dispatch.events import Actor, Event, record
+from dispatch.instants import instant_told
 from dispatch.keys import ApiKey
 from dispatch.location_read import READ, LocationRead
 from dispatch.message import Message
@@ -183,7 +184,7 @@ def _of_read(read: LocationRead, technician_id: str, names: dict[str, str]) -> E
     after = {
         "appointment_id": read.appointment_id,
         "reads": read.reads,
-        "first_at": read.first_at.isoformat().replace("+00:00", "Z"),
+        "first_at": instant_told(read.first_at),
     }
     return Entry(
         id=read.id,

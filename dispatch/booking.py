@@ -11,6 +11,7 @@ from dispatch.calendar import BlockKind, CalendarBlock, mark_block
 from dispatch.errors import AlreadyBooked, InvalidState
 from dispatch.events import Actor, record
 from dispatch.holds import chosen_window, release_all
+from dispatch.instants import instant_told
 from dispatch.links import open_tracking
 from dispatch.offer import OPEN, Offer, OfferStatus
 from dispatch.offer_round import OfferRound, RoundStatus
@@ -246,6 +247,13 @@ def promise_as_planned(
     assert appointment.scheduled_start is not None
     zone = ZoneInfo(session.get_one(Territory, appointment.territory_id).time_zone)
     window = window_to_promise(job_of(session, appointment), zone, appointment.scheduled_start)
+    promise_first(session, settings, appointment, window, by, now)
+
+
+def promise_first(
+    session: Session, settings: Settings, appointment: Appointment, window: Window, by: Actor, now: datetime
+) -> None:
+    """Promises a window for which the visit is planned, where nothing was promised; the customer is told."""
     promise(session, settings, appointment, window, PromiseKind.GIVEN, by, now)
     session.add(appointment)
     after = {"arrival_window": window_fields(window)}
@@ -262,8 +270,4 @@ def promised_window(appointment: Appointment) -> Window:
 
 def window_fields(window: Window) -> dict[str, str]:
     """A window as events keep it."""
-    return {"start": _instant(window[0]), "end": _instant(window[1])}
-
-
-def _instant(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
+    return {"start": instant_told(window[0]), "end": instant_told(window[1])}

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from dispatch.appointment import HELD_BY_TECHNICIAN, UNDER_WAY, Appointment, Status
 from dispatch.events import SYSTEM, Actor, Event, record
 from dispatch.expected import Expected, expected_starts, overdue_technicians
+from dispatch.instants import instant_told
 from dispatch.settings import Settings
 
 LATE = "appointment.late"
@@ -83,7 +84,7 @@ def _record(
     session: Session, appointment: Appointment, expected_start: datetime, by_s: int, by: Actor, now: datetime
 ) -> None:
     after: dict[str, Any] = {
-        "expected_start": expected_start.isoformat().replace("+00:00", "Z"),
+        "expected_start": instant_told(expected_start),
         "by_s": by_s,
         "promise": appointment.promise_revision,
     }

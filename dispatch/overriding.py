@@ -10,12 +10,13 @@ from sqlmodel import Session, col, select
 
 from dispatch.appointment import Appointment, Status
 from dispatch.asking import Asking, begin
-from dispatch.booking import promise, promised_window, supersede_offers, window_fields
+from dispatch.booking import promise, promise_first, promised_window, supersede_offers, window_fields
 from dispatch.calendar import BlockKind, discreet, mark_block
 from dispatch.database import writes_alone
 from dispatch.decision import Outcome, note
 from dispatch.errors import InfeasibleOverride, Invalid, NoLongerFits, UnknownReference
 from dispatch.events import Actor, record
+from dispatch.instants import instant_told
 from dispatch.offer import OfferStrategy
 from dispatch.placing import note_retimed
 from dispatch.planning import Window, apart, job_of, write_plan
@@ -196,15 +197,11 @@ def _fields(session: Session, appointment: Appointment) -> dict[str, Any]:
     return {
         "status": appointment.status.value,
         "technician_id": session.exec(query).first(),
-        "scheduled_start": None if start is None else _instant(start),
+        "scheduled_start": None if start is None else instant_told(start),
         "arrival_window": None if window is None else window_fields(window),
         "pinned": appointment.pinned,
         "pinned_time": appointment.pinned_time,
     }
-
-
-def _instant(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
 
 
 def _write(session: Session, proposal: Proposal, by: Actor, now: datetime, reason: str) -> None:
@@ -285,15 +282,13 @@ def _promise(session: Session, settings: Settings, proposal: Proposal, by: Actor
     before = promised_window(appointment) if appointment.is_promised else None
     if window is None or window == before:
         return
-    kind = PromiseKind.GIVEN if before is None else PromiseKind.CHANGED
-    promise(session, settings, appointment, window, kind, by, now)
-    organization_id, id_ = appointment.organization_id, appointment.id
     if before is None:
-        after = {"arrival_window": window_fields(window)}
-        record(session, organization_id, id_, "appointment.scheduled", now, by, after=after)
-    else:
-        had, has = window_fields(before), window_fields(window)
-        record(session, organization_id, id_, "appointment.rescheduled", now, by, before=had, after=has)
+        promise_first(session, settings, appointment, window, by, now)
+        return
+    promise(session, settings, appointment, window, PromiseKind.CHANGED, by, now)
+    organization_id, id_ = appointment.organization_id, appointment.id
+    had, has = window_fields(before), window_fields(window)
+    record(session, organization_id, id_, "appointment.rescheduled", now, by, before=had, after=has)
 
 
 def _commit(

@@ -13,6 +13,7 @@ from dispatch.calendar import CalendarBlock, CalendarMoved, claim
 from dispatch.database import writes_alone
 from dispatch.errors import SlotTaken
 from dispatch.events import SYSTEM, Actor, record
+from dispatch.instants import instant_told
 from dispatch.planning import (
     Job,
     Window,
@@ -167,7 +168,7 @@ def note_retimed(session: Session, visits: Iterable[Appointment], by: Actor, now
     """Writes that these visits start at another time than before, for their technicians to be told."""
     for visit in visits:
         assert visit.scheduled_start is not None
-        after = {"scheduled_start": visit.scheduled_start.isoformat().replace("+00:00", "Z")}
+        after = {"scheduled_start": instant_told(visit.scheduled_start)}
         record(session, visit.organization_id, visit.id, "appointment.retimed", now, by, after=after)
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from dispatch.appointment import Status
 from dispatch.booking import promised_window, window_fields
+from dispatch.instants import instant_told
 from dispatch.planning import (
     NO_TIME_LEFT,
     Job,
@@ -92,10 +93,6 @@ def before_fields(day: WorkingDay, stands: Stands, visit_id: str) -> Item:
     technician_id, work_from = stands[visit_id]
     start = instant_told(day.jobs[visit_id].start_of(work_from))
     return {"before": {"technician_id": technician_id, "scheduled_start": start}}
-
-
-def instant_told(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
 
 
 def _kind(before: tuple[str | None, int] | None, after: tuple[str, int]) -> str:

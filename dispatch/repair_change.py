@@ -19,9 +19,10 @@ from dispatch.calendar import (
 )
 from dispatch.errors import Conflict
 from dispatch.events import Actor, Event, record
+from dispatch.instants import instant_told
 from dispatch.offer import OPEN, Offer
 from dispatch.placing import note_retimed
-from dispatch.plan_result import before_fields, instant_told
+from dispatch.plan_result import before_fields
 from dispatch.plan_task import moves_of
 from dispatch.planning import (
     NO_TIME_LEFT,

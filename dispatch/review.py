@@ -16,6 +16,7 @@ from dispatch.decision import Decision, Outcome, decision_of_offer, note
 from dispatch.errors import Conflict, InvalidState
 from dispatch.events import Actor, record
 from dispatch.ids import new_id
+from dispatch.instants import instant_told
 from dispatch.offer import Offer
 from dispatch.technician import Engagement, EngagementStatus
 
@@ -62,7 +63,9 @@ def ask(session: Session, decision: Decision, words: str | None, by: Actor, now:
     """The technician wants a person to look again. decision: locked. Raises `Conflict` (`already_asked`)."""
     former = session.exec(select(Review).where(Review.decision_id == decision.id)).first()
     if former is not None:
-        raise Conflict("already_asked", _already(former), review_id=former.id, due_at=_written(former.due_at))
+        raise Conflict(
+            "already_asked", _already(former), review_id=former.id, due_at=instant_told(former.due_at)
+        )
     review = Review(
         organization_id=decision.organization_id,
         decision_id=decision.id,
@@ -94,10 +97,6 @@ def _already(former: Review) -> str:
     if former.status is ReviewStatus.OPEN:
         return f"You have asked for a review; a person answers by {former.due_at:%Y-%m-%d %H:%M} UTC."
     return "A person has looked again already; its answer stands with the decision."
-
-
-def _written(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
 
 
 def answer(

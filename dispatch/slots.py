@@ -18,6 +18,7 @@ from sqlmodel import Session
 from dispatch.appointment import Appointment, Status
 from dispatch.calendar import discreet, epoch
 from dispatch.errors import Invalid, InvalidSlot, SlotExpired
+from dispatch.instants import instant_told
 from dispatch.likelihood import Likelihood
 from dispatch.organization import Organization
 from dispatch.planning import (
@@ -63,15 +64,11 @@ class Slot:
         """As a refusal names it among the alternatives: in the form in which slots are listed to everybody."""
         return {
             "slot_id": self.slot_id,
-            "arrival_window": {"start": _told(self.start), "end": _told(self.end)},
+            "arrival_window": {"start": instant_told(self.start), "end": instant_told(self.end)},
             "grade": self.grade,
             "recommended": self.recommended,
             "price": {"amount": self.price_cents, "currency": self.currency},
         }
-
-
-def _told(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ key."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam
@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from dispatch.appointment import Appointment, appointment_of
 from dispatch.feedback import Feedback
+from dispatch.instants import instant_told
 from dispatch.offer import Offer
 from dispatch.organization import Organization
 from dispatch.service_request import ServiceRequest
@@ -126,7 +127,7 @@ def _rendered(value: Any) -> str:
     """Instants as the API answers them."""
     if not isinstance(value, datetime):
         raise TypeError(f"{type(value).__name__} has no place in a webhook")
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return instant_told(value)
 
 
 # What it is about

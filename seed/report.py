@@ -14,6 +14,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from dispatch.instants import instant_told
 from dispatch.service_request import Priority
 from optimizer import Plan, Problem, Reason, Route, TimeWindow, Unserved
 from optimizer.check import check
@@ -244,7 +245,7 @@ def as_table(ours: Figures, by_hand: Figures, title: str) -> Table:
 
 
 def _instant(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    return instant_told(datetime.fromtimestamp(seconds, UTC))
 
 
 def _route_json(route: Route) -> dict[str, Any]:

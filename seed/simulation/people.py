@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 
+from dispatch.instants import instant_told
 from optimizer import Problem
 from seed.calls import NEW_YORK, Call, in_new_york
 from seed.city import Day, Freelancer
@@ -153,7 +154,7 @@ class People:
 
 def told(at: int) -> str:
     """An instant as the API takes it."""
-    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+    return instant_told(datetime.fromtimestamp(at, UTC))
 
 
 def instant_of(text: str) -> int:

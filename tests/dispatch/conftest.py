@@ -4,8 +4,10 @@ from ipaddress import ip_network
 import pytest
 from sqlmodel import Session
 
+from dispatch.acceptance import PRIOR, AcceptanceTraining
 from dispatch.settings import Settings
-from tests.dispatch.world import World
+from tests.dispatch.market import USUAL
+from tests.dispatch.world import NOW, World
 from tests.support.gateways import HttpGateway, MailServer, running
 from tests.support.webhooks import Receiver
 
@@ -13,6 +15,24 @@ from tests.support.webhooks import Receiver
 @pytest.fixture
 def world(session: Session, settings: Settings) -> World:
     return World(session, settings)
+
+
+@pytest.fixture
+def market(world: World) -> World:
+    """Answers have taught what was assumed before."""
+    world.session.add(
+        AcceptanceTraining(
+            organization_id=world.organization.id,
+            trained_at=NOW,
+            answers=40,
+            accepted=30,
+            weights=dict(PRIOR),
+            trades={},
+            usual_cents={"": USUAL},
+        )
+    )
+    world.session.flush()
+    return world
 
 
 @pytest.fixture

@@ -1,43 +1,15 @@
 """No plan promises a window that only freelancers could keep who will hardly accept."""
 
-import pytest
 from sqlalchemy import Engine
 from sqlmodel import select
 
-from dispatch.acceptance import PRIOR, AcceptanceTraining
 from dispatch.appointment import Status
 from dispatch.promise import Promise
 from dispatch.slots import UNLIKELY
-from dispatch.technician import Kind, Technician, engagement_of
+from dispatch.technician import Kind
+from tests.dispatch.market import LOW, POOR, USUAL, paid
 from tests.dispatch.test_replanning import executed, result
-from tests.dispatch.world import NOW, World
-
-USUAL, POOR, LOW = 8000, 800, 2400
-"""Cents for an hour: the usual, a tenth of it (accepted with about 0.3), less than a third (about 0.8)."""
-
-
-@pytest.fixture
-def market(world: World) -> World:
-    """Answers have taught what was assumed before."""
-    world.session.add(
-        AcceptanceTraining(
-            organization_id=world.organization.id,
-            trained_at=NOW,
-            answers=40,
-            accepted=30,
-            weights=dict(PRIOR),
-            trades={},
-            usual_cents={"": USUAL},
-        )
-    )
-    world.session.flush()
-    return world
-
-
-def paid(world: World, technician: Technician, per_hour_cents: int) -> Technician:
-    engagement_of(world.session, technician, world.organization.id).pay_per_hour_cents = per_hour_cents
-    world.session.flush()
-    return technician
+from tests.dispatch.world import World
 
 
 def test_a_visit_that_hardly_anybody_will_accept_is_promised_nothing_and_says_why(

@@ -1,41 +1,12 @@
 """A window is shown to customers only if it is likely enough that somebody comes: who is employed is sent, a freelancer
 is asked and may decline."""
 
-import pytest
-
 from dispatch import booking
-from dispatch.acceptance import PRIOR, AcceptanceTraining
 from dispatch.planning import Job
 from dispatch.slots import UNLIKELY, Slots, find_slots
-from dispatch.technician import Kind, Technician, engagement_of
+from dispatch.technician import Kind
+from tests.dispatch.market import LOW, POOR, USUAL, paid
 from tests.dispatch.world import DISPATCHER, NOW, TOMORROW, World
-
-USUAL, POOR, LOW = 8000, 800, 2400
-"""Cents for an hour: the usual, a tenth of it (accepted with about 0.3), less than a third (about 0.8)."""
-
-
-@pytest.fixture
-def market(world: World) -> World:
-    """Answers have taught what was assumed before."""
-    world.session.add(
-        AcceptanceTraining(
-            organization_id=world.organization.id,
-            trained_at=NOW,
-            answers=40,
-            accepted=30,
-            weights=dict(PRIOR),
-            trades={},
-            usual_cents={"": USUAL},
-        )
-    )
-    world.session.flush()
-    return world
-
-
-def paid(world: World, technician: Technician, per_hour_cents: int) -> Technician:
-    engagement_of(world.session, technician, world.organization.id).pay_per_hour_cents = per_hour_cents
-    world.session.flush()
-    return technician
 
 
 def slots(world: World, job: Job) -> Slots:
